@@ -5,19 +5,23 @@ Conflicts and write units are those of `tables.py`. Reads of several items retur
 one instant.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_json_client import AwsClient, RetryPolicy, ServiceError
 from aws_json_client.errors import ConnectionFailed
 from aws_json_client.transport import Answer
 from order_shared.aws.dynamodb import Dynamo
-from order_shared.tables import ORDERS, Index
+from order_shared.tables import EVENTS, ORDERS, Index
 from tests.memory_dynamo import DEFINITIONS, WRITES, Change, ItemKey, Json, MemoryDynamo, Refused, key_of, page
 from tests.simulation.history import Border, History, What
 from tests.simulation.link import Link
 from tests.simulation.tables import Item, TableServer
+
+if TYPE_CHECKING:
+    from tests.simulation.events.visibility import EventReads
 
 CONDITION = ("ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues")
 
@@ -48,6 +52,8 @@ class DynamoServer:
         self.on_changes: Callable[[list[Change], str], None] = lambda *_: None
         self.holds_back: Callable[[str, Json, str], bool] = lambda *_: False
         """Called with the operation, payload and machine of each write: return True to let it have no answer yet."""
+        self.event_reads: EventReads | None = None
+        """Reads of the logs of events, which are not isolated from transactions if this is set."""
         self._conflicts = conflicts
         self._history = history
         self._requests = 0
@@ -70,7 +76,9 @@ class DynamoServer:
     def is_down(self) -> bool:
         return self._conflicts.down
 
-    async def query(self, payload: Json) -> Json:
+    async def query(self, payload: Json, sent_at: float) -> Json:
+        if self.event_reads is not None and self.event_reads.covers("Query", payload):
+            return self.event_reads.read("Query", payload, sent_at)
         if self.between_reads is at_once:
             return self.tables.query(payload)
         found = []
@@ -79,7 +87,9 @@ class DynamoServer:
             found.append(self.tables.items[key])
         return page(payload, found)
 
-    def read(self, operation: str, payload: Json) -> Json:
+    def read(self, operation: str, payload: Json, sent_at: float) -> Json:
+        if self.event_reads is not None and self.event_reads.covers(operation, payload):
+            return self.event_reads.read(operation, payload, sent_at)
         if operation != "TransactGetItems":
             return self.tables.request(operation, payload)
         gets = [entry["Get"] for entry in payload["TransactItems"]]
@@ -109,7 +119,7 @@ class DynamoServer:
         self._requests += 1
         writes = [next(iter(entry.values())) for entry in payload.get("TransactItems", [{"": payload}])]
         for (key, before, after), write in zip(changes, writes, strict=False):
-            if history.effects is not None:
+            if history.effects is not None and key.table != EVENTS.name:
                 history.record(
                     Border.TABLES,
                     operation,
@@ -142,6 +152,7 @@ class DynamoTransport:
     async def call(self, operation: str, payload: Mapping[str, Any]) -> Answer:
         server, sent = self._server, dict(payload)
         server.count(operation, self._link.host)
+        sent_at = asyncio.get_running_loop().time()
         if server.is_down:
             await self._link.read(lambda: None)
             raise ServiceError("InternalServerError", 500, {})
@@ -153,8 +164,8 @@ class DynamoTransport:
         reach = self._link.call if server.answers_travel else self._link.read
         if operation == "Query":
             await reach(lambda: None)
-            return Answer(await server.query(sent), None)
-        return Answer(await reach(lambda: server.read(operation, sent)), None)
+            return Answer(await server.query(sent, sent_at), None)
+        return Answer(await reach(lambda: server.read(operation, sent, sent_at)), None)
 
 
 def _partitions(change: Change) -> Iterator[str]:

@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
+from order_notifier import appender
 from order_operations import parked_orders
 from order_processor import schedule as sweep_schedule
 from order_processor.order import flows
 from order_shared.domain.clock import Clock
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage import outbox
+from order_shared.storage.event_log import read
 from order_shared.storage.inventory import product_key
+from tests.memory_dynamo import Change
 from tests.simulation.counts import count_faults, readings
 from tests.simulation.customers import TENANT
+from tests.simulation.events.life import OF_LOG, LogLife
 from tests.simulation.faults import Faults, FaultyLink
 from tests.simulation.happenings import Happenings
 from tests.simulation.history import Border, Effect
@@ -113,11 +117,16 @@ class Life:
         self.operators = Operators(world)
         self.calm_at = 0.0
         self._read_before = readings()
-        world.dynamo.on_changes = self.watch.check
+        self.log = LogLife(world, plan, self.watch, book)
+        world.dynamo.on_changes = self._committed
         world.provider.watched = world.holding.calling
         self.settling = SettlingCheck(world, plan, self.watch, book, self.happenings.stopped)
         world.queue.on_settled, world.queue.on_buried = self.settling.settled, self.settling.buried
         world.queue.on_resent, world.queue.on_hide = self.settling.resent, self.settling.hides
+
+    def _committed(self, changes: list[Change], by: str) -> None:
+        self.watch.check(changes, by)
+        self.log.committed(changes, by)
 
     async def play(self) -> None:
         """Play the storm, then the calm. Afterwards the watch and the judge know what did not hold."""
@@ -127,8 +136,12 @@ class Life:
             self.machines.start_api()
         for _ in range(self.plan.processors):
             self.machines.start_processor()
+        self.log.begin()
         customers = [self._start(self.shoppers.shop(order)) for order in self.plan.orders]
-        happening = [self._start(self.happenings.happen(event)) for event in self.plan.events]
+        happening = [
+            self._start(self.happenings.happen(event)) for event in self.plan.events if event.kind not in OF_LOG
+        ]
+        happening += [self._start(self.log.happen(event)) for event in self.plan.events]
         if self.plan.operators:
             happening.append(self._start(self.operators.operate(until=self.plan.storm_seconds)))
         if self.plan.theme is not Theme.QUIET:
@@ -145,6 +158,7 @@ class Life:
         for machine in self.world.fleet.processors:
             if machine.task.done():
                 self.watch.add(f"{machine.host.name} ended by itself")
+        self.log.end()
         if not rests:
             self.watch.add("it does not come to rest")
 
@@ -152,7 +166,8 @@ class Life:
         """Return whether nothing is left to do, and no machine waits for the answer to its last deletion."""
         queue, fleet = self.world.queue, self.world.fleet
         in_hand = any(fleet.deliveries_of(machine.host.name) for machine in fleet.processors)
-        return not self.world.open_orders and not queue.visible and not queue.in_flight and not in_hand
+        is_done = not self.world.open_orders and not queue.visible and not queue.in_flight
+        return is_done and not in_hand and self.log.is_at_rest()
 
     def _calm(self) -> None:
         """End every fault. Machines that are needed and not there are started."""
@@ -163,6 +178,7 @@ class Life:
         world.provider.outage = None
         world.provider.refusing.clear()
         world.provider.poisoned.clear()
+        self.log.calm()
         for host in [machine.host for machine in world.fleet.apis] + [each.host for each in world.fleet.processors]:
             world.loop.resume(host)
         if not world.fleet.apis:
@@ -194,7 +210,7 @@ class Life:
         )
         counted = readings()
         counted.subtract(self._read_before)
-        return [*faults_at_rest(rest), *count_faults(rest, counted), *self.watch.violations]
+        return [*faults_at_rest(rest), *count_faults(rest, counted), *self.log.faults(), *self.watch.violations]
 
 
 @contextmanager
@@ -209,6 +225,11 @@ def small_world(plan: Plan) -> Iterator[None]:
         mock.patch.object(sweep_schedule, "PARK_AFTER", sweep_schedule.PARK_AFTER / plan.pace),
         mock.patch.object(flows, "CAP", sweep_schedule.CAP / plan.pace),
         mock.patch.object(flows, "ROUNDS", plan.rounds or flows.ROUNDS),
+        mock.patch.object(appender, "MAX_ORDERS", plan.log_orders or appender.MAX_ORDERS),
+        mock.patch.object(read, "MAX_EXAMINED", read.MAX_EXAMINED if plan.log_orders is None else 5 * plan.log_orders),
+        mock.patch.object(
+            read, "PAGE_COUNTS", read.PAGE_COUNTS if plan.log_orders is None else (1, 2, plan.log_orders)
+        ),
         mock.patch.object(flows, "MAX_TRANSACTION_WRITES", plan.writes or flows.MAX_TRANSACTION_WRITES),
     ):
         yield
@@ -219,7 +240,7 @@ def rules_of(plan: Plan) -> Rules:
     tables, queue, provider = plan.ways
     return Rules(
         queue=QueueRules(quota=plan.quota, depth_age=30.0),
-        tables=TableRules(units_per_second=plan.table_units),
+        tables=TableRules(units_per_second=plan.table_units, log_seconds=plan.log_seconds),
         provider=ProviderRules(calls_per_second=plan.calls_per_second, burst=plan.calls_per_second),
         table_way=tables,
         queue_way=queue,
@@ -268,7 +289,7 @@ def live(
         life = lives[0]
         outcomes.violations += life.judge()
     world = life.world
-    outcomes.digest = world.history.digest
+    outcomes.digest = f"{world.history.digest}/{life.log.history.digest}"
     outcomes.orders = len(world.store.orders)
     outcomes.seconds, outcomes.steps = world.loop.time(), world.loop.steps
     outcomes.faults = {str(fault): count for fault, count in world.faults.met.items()}

@@ -25,6 +25,8 @@ class Logbook:
         self.now: Callable[[], float] = lambda: 0.0
         self.host: Callable[[], str] = lambda: ""
         self.lines: Counter[str] = Counter()
+        self.of_notifiers: Counter[str] = Counter()
+        """Lines of notifiers, which count among no others."""
         self.unexpected: dict[str, None] = {}
         """Errors that the services logged as unexpected, and that were not planted."""
         self.deferred: dict[asyncio.Task[Any] | None, str] = {}
@@ -37,6 +39,9 @@ class Logbook:
         """Lines that tell operators of a parked order, by order."""
 
     def line(self, event: str, fields: dict[str, Any]) -> None:
+        if self.host().startswith("notifier"):
+            self.of_notifiers[event] += 1
+            return
         self.lines[event] += 1
         if event in DEFERRED:
             self.deferred[asyncio.current_task()] = fields.get("error", event)

@@ -10,6 +10,8 @@ from random import Random
 from zlib import crc32
 
 from devstack.payments.bank import Token
+from tests.simulation.events.life import OF_LOG
+from tests.simulation.events.plans import with_log
 from tests.simulation.faults import Fault
 from tests.simulation.plans import PROBES, SKEW_SECONDS, SKUS, STORM_SECONDS, Event, EventKind, OrderPlan, Plan, Theme
 from tests.simulation.themes import THEMES, TURNS
@@ -18,7 +20,7 @@ from tests.simulation.themes import THEMES, TURNS
 def plan_of(token: str) -> Plan:
     """Return the plan of a token. Raises ValueError."""
     seed, *removed = token.split("~")
-    plan = _drawn(seed)
+    plan = with_log(_drawn(seed))
     for part in removed:
         plan = plan.without(part)
     return plan
@@ -54,7 +56,7 @@ RATES: Mapping[Fault, float] = {
 }
 """Highest rate of each kind."""
 
-OF_THEMES = frozenset(
+OF_THEMES = OF_LOG | frozenset(
     {
         EventKind.QUEUE_HANGS,
         EventKind.QUEUE_SILENT,
@@ -63,7 +65,7 @@ OF_THEMES = frozenset(
         EventKind.PAYMENT_WRITES_LATE,
     }
 )
-"""Kinds of event that only themes have."""
+"""Kinds of event that only themes have, and those of the log, which has its own dice."""
 OF_STORMS = tuple(kind for kind in EventKind if kind not in OF_THEMES)
 
 

@@ -31,6 +31,8 @@ class Theme(StrEnum):
     UNSETTLED = "messages that cannot be deleted"
     AMOUNTS = "payments changed by hand"
     FROZEN = "machines that stand still"
+    LOG = "many writers of one log"
+    NEW_LOG = "a log that begins"
 
 
 SKUS = ("TEA", "CUP")
@@ -116,6 +118,10 @@ class EventKind(StrEnum):
     STOCK_SHARDS_RAISED = "stock shards raised"
     RESTOCK = "stock added and removed"
     LETTER = "message that cannot be processed"
+    KILL_NOTIFIER = "notifier killed"
+    STOP_NOTIFIER = "notifier drained"
+    FREEZE_NOTIFIER = "notifier frozen"
+    EPOCH_RAISED = "epoch of the logs raised"
 
 
 UNSOUND = frozenset(
@@ -186,6 +192,18 @@ class Plan:
     """Steps of an order in one delivery; None is the default."""
     writes: int | None = None
     """Writes of one transaction; None is DynamoDB's limit."""
+    notifiers: int = 2
+    """0 runs without logs of events."""
+    feed_seconds: float = 1.0
+    """Longest delay of the change feed."""
+    feed_duplicates: float = 0.0
+    """Share of the changes that the feed sends twice."""
+    log_exists: bool = True
+    """The environment's log has begun before the run."""
+    log_seconds: float = 0.005
+    """Time that a transaction of a log takes."""
+    log_orders: int | None = None
+    """Orders of one append, and a small number of pages and events of a read; None is the default of each."""
     fault_limit: int | None = None
     removed: tuple[str, ...] = field(default=())
 
@@ -223,6 +241,8 @@ class Plan:
             yield "p"
         if self.apis > 1:
             yield "a"
+        if self.notifiers:
+            yield "l"
         if any(self.skews):
             yield "s"
         yield from (f"e{event.number}" for event in self.events)
@@ -246,8 +266,8 @@ class Plan:
             return replace(self, removed=removed, rates=rates)
         if kind == "n":
             return replace(self, removed=removed, fault_limit=int(name))
-        if kind in "aps":
-            smaller = {"a": {"apis": 1}, "p": {"processors": 1}, "s": {"skews": (0.0,)}}
+        if kind in "alps":
+            smaller = {"a": {"apis": 1}, "l": {"notifiers": 0}, "p": {"processors": 1}, "s": {"skews": (0.0,)}}
             return replace(self, removed=removed, **smaller[kind])  # type: ignore[arg-type]
         raise ValueError(f"{part!r} is no part of a plan")
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aws_json_client import AwsError
+from order_shared.tables import EVENTS
 from tests.simulation.history import History, What
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ class TableRules:
     transaction_seconds: float = 0.005
     write_seconds: float = 0.001
     units_per_second: float = 1000.0
+    log_seconds: float = 0.005
+    """Time that a transaction of the logs of events takes."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class TableServer:
         keys = [item.key for item in items]
         self._refuse_conflicts(keys, self._transacted_until, self._written_until)
         self._pay(items, 2)
-        until = self._now() + self.rules.transaction_seconds
+        is_of_log = any(key.startswith(f"{EVENTS.name}|") for key in keys)
+        until = self._now() + (self.rules.log_seconds if is_of_log else self.rules.transaction_seconds)
         self._transacted_until.update((key, until) for key in keys)
         return effect()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from tests.simulation import customer_themes, failure_themes
+from tests.simulation.events import plans as log_themes
 from tests.simulation.plans import Plan, Theme
 
 Draw = Callable[[Plan, Random], Plan]
@@ -28,6 +29,8 @@ THEMES: Mapping[Theme, Draw] = {
     Theme.UNSETTLED: failure_themes.unsettled,
     Theme.AMOUNTS: customer_themes.amounts,
     Theme.FROZEN: failure_themes.frozen,
+    Theme.LOG: log_themes.log,
+    Theme.NEW_LOG: log_themes.new_log,
 }
 _OTHERS = tuple(THEMES)
 TURNS = tuple(theme for first in range(0, len(_OTHERS), 2) for theme in (Theme.STORM, *_OTHERS[first : first + 2]))

@@ -1,0 +1,115 @@
+"""Notifiers of a run: how they start, stop, freeze and die."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from aws_json_client import RetryPolicy
+from order_notifier.config import NotifierSettings
+from order_notifier.metrics import NotifierMetrics
+from order_notifier.notifier import Notifier
+from order_shared.aws.dynamodb import Dynamo
+from order_shared.domain.clock import Clock
+from order_shared.runtime.adapters import Adapters
+from order_shared.storage.event_log.append import DynamoEventLogWriter
+from order_shared.storage.event_log.read import DynamoEventLogReader
+from order_shared.storage.inventory import DynamoInventoryRepository
+from order_shared.storage.orders import DynamoOrderRepository
+from order_shared.storage.tenant_orders import DynamoTenantOrders
+from tests.fakes import TABLES
+from tests.simulation.clock import VirtualClock
+from tests.simulation.history import Border
+from tests.simulation.loop import Host
+from tests.simulation.plans import Plan
+from tests.simulation.queue import StandardQueue
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+NOTIFIER = "notifier"
+RESTART_SECONDS = 1.0
+
+
+@cache
+def notifier_settings() -> NotifierSettings:
+    """Return the settings of notifiers, which have little to do and short waits."""
+    settings = NotifierSettings(aws_region="eu-central-1")
+    return settings.model_copy(update={"concurrency": 20, "pollers": 2, "retry_cap_seconds": 5.0})
+
+
+@cache
+def notifier_metrics() -> NotifierMetrics:
+    return NotifierMetrics()
+
+
+@dataclass(eq=False)
+class NotifierMachine:
+    host: Host
+    notifier: Notifier
+    task: "asyncio.Task[None]" = field(repr=False)
+
+
+class Notifiers:
+    def __init__(self, world: "World", plan: Plan, queue: StandardQueue) -> None:
+        self._world = world
+        self._plan = plan
+        self._queue = queue
+        self._started = 0
+        self.running: list[NotifierMachine] = []
+
+    def start(self) -> None:
+        """Start a notifier, with the plan's clocks in turn."""
+        self._started += 1
+        host = Host(f"{NOTIFIER}-{self._started}")
+        clock = VirtualClock(
+            self._world.loop, timedelta(seconds=self._plan.skews[self._started % len(self._plan.skews)])
+        )
+        adapters = self._adapters(host, clock)
+        notifier = Notifier(notifier_settings(), adapters, notifier_metrics())
+        task = self._world.loop.start_on(host, self._serve(notifier, adapters))
+        self.running.append(NotifierMachine(host, notifier, task))
+
+    async def stop(self, machine: NotifierMachine) -> None:
+        """Drain it, as SIGTERM does."""
+        self.running.remove(machine)
+        machine.notifier.stop()
+        await machine.task
+        self._world.loop.kill(machine.host)
+
+    def kill(self, machine: NotifierMachine) -> None:
+        self.running.remove(machine)
+        self._world.loop.kill(machine.host)
+
+    async def freeze(self, machine: NotifierMachine, seconds: float) -> None:
+        self._world.loop.pause(machine.host)
+        await asyncio.sleep(seconds)
+        self._world.loop.resume(machine.host)
+
+    def dynamo(self, host: Host) -> Dynamo:
+        """Return the tables as a notifier reaches them, or a reader of its logs."""
+        link = self._world.link(host, self._world.rules.table_way, Border.TABLES)
+        return self._world.dynamo.client(link, RetryPolicy(deadline=notifier_settings().storage_deadline_seconds))
+
+    def _adapters(self, host: Host, clock: Clock) -> Adapters:
+        dynamo = self.dynamo(host)
+        return Adapters(
+            orders=DynamoOrderRepository(dynamo, TABLES, clock),
+            inventory=DynamoInventoryRepository(dynamo, TABLES, clock),
+            queue=self._queue.client(self._world.link(host, self._world.rules.queue_way, Border.QUEUE)),
+            tenant_orders=DynamoTenantOrders(dynamo, TABLES),
+            event_reader=DynamoEventLogReader(dynamo, TABLES, clock),
+            event_writer=DynamoEventLogWriter(dynamo, TABLES, clock),
+        )
+
+    @staticmethod
+    async def _serve(notifier: Notifier, adapters: Adapters) -> None:
+        """Begin the log, again after a failure, as a process that is started again. Then append events until `stop`."""
+        while True:
+            try:
+                await adapters.event_writer.begin()
+                break
+            except Exception:  # noqa: BLE001 - whatever it is, the process is started again
+                await asyncio.sleep(RESTART_SECONDS)
+        await notifier.run()

@@ -1,0 +1,142 @@
+"""Readers of a log, which are killed and go on from the positions that they have stored.
+
+Each stores its position together with the events before it. A poller reads slices of any size and often stores only a
+part of one. A tail reads to the end as soon as it can, and stores each event by itself, as a stream of server-sent
+events does. A filtered reader wants the events of one customer, or of some changes.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+
+from order_shared.domain.order.history import OrderChange
+from order_shared.domain.order.models import Customer
+from order_shared.storage.event_log.read import (
+    ALL_EVENTS,
+    EventFilter,
+    EventLogReader,
+    ExpiredReason,
+    LogSlice,
+    NumberedEvent,
+    Position,
+    PositionExpired,
+)
+from tests.simulation.customers import TENANT
+
+ERROR_SECONDS = 0.5
+LONGEST_SECONDS = 5.0
+"""Time between two reads of a log in which nothing happens."""
+
+
+class ReaderKind(StrEnum):
+    POLLER = "poller"
+    TAIL = "tail"
+    OF_CUSTOMER = "reader of one customer"
+    OF_CHANGES = "reader of some changes"
+
+
+FILTERS = {
+    ReaderKind.OF_CUSTOMER: EventFilter(customer=Customer(tenant=TENANT, id="customer-0")),
+    ReaderKind.OF_CHANGES: EventFilter(changes=frozenset({OrderChange.PLACED, OrderChange.CANCELLED})),
+}
+
+
+@dataclass
+class StoredReader:
+    """What a reader has stored. It outlives the machine that reads."""
+
+    kind: ReaderKind
+    add_fault: Callable[[str], None]
+    position: Position | None = None
+    seen: list[NumberedEvent] = field(default_factory=list)
+    examined: int = 1
+    """Number of the next event to examine."""
+
+    @property
+    def matching(self) -> EventFilter:
+        return FILTERS.get(self.kind, ALL_EVENTS)
+
+    def store(self, events: list[NumberedEvent], position: Position) -> None:
+        """Store events, and the position after them."""
+        for each in events:
+            number = each.after.sequence - 1
+            if number < self.examined or (self.matching == ALL_EVENTS and number != self.examined):
+                self.add_fault(f"the {self.kind} read the event {number}, and expected {self.examined}")
+            self.examined = number + 1
+        if position.sequence < self.examined:
+            self.add_fault(f"the {self.kind} got the position {position.sequence} after {self.examined - 1}")
+        self.seen += events
+        self.examined, self.position = position.sequence, position
+
+
+@dataclass
+class RunningReader:
+    """One life of a reader on a machine."""
+
+    stored: StoredReader
+    log: EventLogReader
+    dice: Random
+
+    async def run(self) -> None:
+        """Read until the machine dies."""
+        wait = LONGEST_SECONDS
+        while True:
+            try:
+                has_read = await self._read()
+            except PositionExpired as error:
+                await self._restart(error)
+                continue
+            except Exception:  # noqa: BLE001 - whatever the fault, the reader reads again
+                await asyncio.sleep(ERROR_SECONDS)
+                continue
+            wait = 0.1 if has_read else min(2 * wait, LONGEST_SECONDS)
+            await asyncio.sleep(wait * self.dice.random())
+
+    async def _read(self) -> bool:
+        """Read a slice, and return whether there was something in it."""
+        stored = self.stored
+        if stored.position is None:
+            is_late = stored.kind is ReaderKind.POLLER
+            position = await (self.log.earliest(TENANT) if is_late else self.log.latest(TENANT))
+            stored.store([], position)
+        assert stored.position is not None
+        limit = 1000 if stored.kind is ReaderKind.TAIL else self.dice.choice((1, 2, 3, 10))
+        part = await self.log.read(TENANT, stored.position, limit=limit, matching=stored.matching)
+        if part.more and part.next.sequence <= stored.position.sequence:
+            stored.add_fault(f"the {stored.kind} does not get on from {stored.position.sequence}")
+        if len(part.events) > limit:
+            stored.add_fault(f"the {stored.kind} got {len(part.events)} events, and wanted {limit}")
+        await self._take(part)
+        return bool(part.events) or part.more
+
+    async def _take(self, part: LogSlice) -> None:
+        events = list(part.events)
+        if self.stored.kind is ReaderKind.TAIL:
+            for each in events:
+                self.stored.store([each], each.after)
+                await asyncio.sleep(0.01 * self.dice.random())
+        elif events and self.dice.random() < 0.3:
+            taken = events[: self.dice.randint(1, len(events))]
+            self.stored.store(taken, taken[-1].after)
+            return
+        else:
+            self.stored.store(events, part.next)
+
+    async def _restart(self, error: PositionExpired) -> None:
+        """Go on after the epoch was raised. Nothing was restored in truth, so no event is missing."""
+        stored = self.stored
+        assert stored.position is not None
+        if error.reason is not ExpiredReason.EPOCH:
+            stored.add_fault(f"the {stored.kind} cannot read from {stored.position.sequence}: {error.reason}")
+            await asyncio.sleep(LONGEST_SECONDS)
+            return
+        try:
+            latest = await self.log.latest(TENANT)
+        except Exception:  # noqa: BLE001 - as above
+            await asyncio.sleep(ERROR_SECONDS)
+            return
+        if latest.epoch == stored.position.epoch:
+            stored.add_fault(f"the position of the {stored.kind} expired, but its epoch {latest.epoch} is the latest")
+        stored.position = Position(epoch=latest.epoch, sequence=stored.position.sequence)
