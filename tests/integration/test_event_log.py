@@ -346,7 +346,10 @@ class _HalfVisible:
         return Answer(answer, None)
 
 
-@pytest.mark.parametrize("hidden", [{"1"}, {"2"}, {"3"}, {"1", "2"}, {"1", "2", "3"}, {"2", "4"}])
+HIDDEN = [{"1"}, {"2"}, {"3"}, {"1", "2"}, {"1", "2", "3"}, {"2", "4"}, {"1", "2", "3", "4"}]
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
 async def test_a_page_that_a_query_does_not_show_yet_is_not_skipped(storage: Storage, hidden: set[str]) -> None:
     log = await open_log(storage)
     orders = [log.order() for _ in range(4)]

@@ -47,7 +47,7 @@ REST_SECONDS = 3600.0
 """Time after the storm in which everything must have ended."""
 ANSWERS_SECONDS = 1.0
 """Time in which the answers of the last requests arrive."""
-MAX_STEPS = 60_000
+MAX_STEPS = 100_000
 
 OUTBOX_KEYS = 2
 """Keys of the outbox, instead of 128: a sweep reads every key, and a run has few orders."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from order_notifier.appender import INTERVAL_SECONDS
 from order_shared.aws.encoding import attributes
 from order_shared.domain.idempotency import to_seconds
-from order_shared.storage.event_log.items import LogState, state_item
+from order_shared.storage.event_log.items import LOG_KEY, LogState, state_item
 from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.event_log.repair import EventLogRepair
 from order_shared.tables import EVENTS
 from tests.fakes import TABLES
-from tests.memory_dynamo import Change
+from tests.memory_dynamo import Change, ItemKey
 from tests.simulation.clock import START, VirtualClock
 from tests.simulation.customers import TENANT
 from tests.simulation.events.feed import ChangeFeed
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 AGE = timedelta(hours=1)
 """Time since which the environment's log exists, in runs that do not begin it."""
-READER_LIFE_SECONDS = 8.0
-"""Longest life of a reader before it is killed, in the storm."""
+READER_LIVES = 15
+"""Least number of times that readers are killed in a storm."""
 QUIET_SECONDS = 2.0
 """Time from a write to its events that nothing disturbs."""
 RAISE_SECONDS = 5.0
@@ -61,7 +61,7 @@ class LogLife:
         self.reads = EventReads(world.store.tables, self._dice, world.loop.time, world.rules.tables.log_seconds)
         self.watch = LogWatch(watch.add, world.loop.time)
         self.notifiers = Notifiers(world, plan, self.queue)
-        self.readers = [StoredReader(kind, watch.add) for kind in ReaderKind]
+        self.readers = [StoredReader(kind, watch.add, self._epoch) for kind in ReaderKind]
         self._reading: list[Host] = []
         self._lives = 0
         self._killed_at_commit: set[str] = set()
@@ -230,7 +230,7 @@ class LogLife:
         """Kill a reader from time to time, until the storm ends. Another one goes on from its position."""
         loop = self._world.loop
         while loop.time() < self._plan.storm_seconds:
-            await asyncio.sleep(self._dice.uniform(0.0, READER_LIFE_SECONDS))
+            await asyncio.sleep(self._dice.uniform(0.0, self._plan.storm_seconds / READER_LIVES))
             number = self._dice.randrange(len(self.readers))
             loop.kill(self._reading[number])
             self._reading[number] = self._start_reader(self.readers[number])
@@ -247,6 +247,12 @@ class LogLife:
         """Return the items of the tenant's log by range key."""
         found = self._world.store.tables.of_table(EVENTS.name)
         return {key.range: item for key, item in found if key.hash == TENANT}
+
+    def _epoch(self) -> int:
+        """Return the epoch of the environment's log."""
+        key = ItemKey(EVENTS.name, str(LOG_KEY["feed"]), str(LOG_KEY["sequence"]))
+        item = self._world.store.tables.items.get(key)
+        return 0 if item is None else int(item["epoch"]["N"])
 
     def _one_of(self, event: Event) -> NotifierMachine | None:
         running = self.notifiers.running

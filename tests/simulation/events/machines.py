@@ -36,7 +36,7 @@ RESTART_SECONDS = 1.0
 def notifier_settings() -> NotifierSettings:
     """Return the settings of notifiers, which have little to do and short waits."""
     settings = NotifierSettings(aws_region="eu-central-1")
-    return settings.model_copy(update={"concurrency": 20, "pollers": 2, "retry_cap_seconds": 5.0})
+    return settings.model_copy(update={"concurrency": 10, "pollers": 1, "retry_cap_seconds": 20.0})
 
 
 @cache

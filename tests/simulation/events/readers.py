@@ -6,11 +6,12 @@ events does. A filtered reader wants the events of one customer, or of some chan
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
+from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.models import Customer
 from order_shared.storage.event_log.read import (
@@ -49,6 +50,10 @@ class StoredReader:
 
     kind: ReaderKind
     add_fault: Callable[[str], None]
+    state_epoch: Callable[[], int]
+    """Return the epoch of the environment's log as it is stored."""
+    first: int | None = None
+    """Number of the first event to read. Without retention, only a tail that is late begins after the first one."""
     position: Position | None = None
     seen: list[NumberedEvent] = field(default_factory=list)
     examined: int = 1
@@ -57,6 +62,22 @@ class StoredReader:
     @property
     def matching(self) -> EventFilter:
         return FILTERS.get(self.kind, ALL_EVENTS)
+
+    def wanted(self, log: Sequence[OrderEvent]) -> list[OrderEvent]:
+        """Return the events of a log that the reader must have seen at its end."""
+        return [event for event in log[(self.first or 1) - 1 :] if self.matching.matches(event)]
+
+    def begin(self, position: Position) -> None:
+        """Store the position at which the reader begins."""
+        if self.kind is not ReaderKind.TAIL:
+            self.check_earliest(position)
+        self.first, self.position = position.sequence, position
+        self.examined = position.sequence
+
+    def check_earliest(self, position: Position) -> None:
+        """Check the position of the oldest event. None expires in a run."""
+        if position.sequence != 1:
+            self.add_fault(f"the {self.kind} found {position.sequence} as the earliest position")
 
     def store(self, events: list[NumberedEvent], position: Position) -> None:
         """Store events, and the position after them."""
@@ -98,9 +119,10 @@ class RunningReader:
         """Read a slice, and return whether there was something in it."""
         stored = self.stored
         if stored.position is None:
-            is_late = stored.kind is ReaderKind.POLLER
-            position = await (self.log.earliest(TENANT) if is_late else self.log.latest(TENANT))
-            stored.store([], position)
+            is_tail = stored.kind is ReaderKind.TAIL
+            stored.begin(await (self.log.latest(TENANT) if is_tail else self.log.earliest(TENANT)))
+        elif stored.kind is ReaderKind.POLLER and self.dice.random() < 0.5:
+            stored.check_earliest(await self.log.earliest(TENANT))
         assert stored.position is not None
         limit = 1000 if stored.kind is ReaderKind.TAIL else self.dice.choice((1, 2, 3, 10))
         part = await self.log.read(TENANT, stored.position, limit=limit, matching=stored.matching)
@@ -137,6 +159,6 @@ class RunningReader:
         except Exception:  # noqa: BLE001 - as above
             await asyncio.sleep(ERROR_SECONDS)
             return
-        if latest.epoch == stored.position.epoch:
+        if latest.epoch == stored.position.epoch == stored.state_epoch():
             stored.add_fault(f"the position of the {stored.kind} expired, but its epoch {latest.epoch} is the latest")
         stored.position = Position(epoch=latest.epoch, sequence=stored.position.sequence)

@@ -153,7 +153,7 @@ class LogWatch:
             yield f"the log has {expected - 1} events, and its head is {head}"
         yield from self._order_faults(log, head.born)
         for reader in readers:
-            wanted = [event for event in log if reader.matching.matches(event)]
+            wanted = reader.wanted(log)
             if [each.event for each in reader.seen] != wanted:
                 yield f"the {reader.kind} saw {len(reader.seen)} events, and not the {len(wanted)} of the log"
 

@@ -207,8 +207,8 @@ class DynamoEventLogReader:
             else:
                 low = middle + 1
         found = await self._query(tenant, low, head.next - 1, 1)
-        oldest = found[0] if found else None
-        while oldest is not None and oldest.previous:  # the query may have missed a page before it
+        oldest = found[0] if found else await self._committed(tenant, head.last)
+        while oldest is not None and oldest.previous:  # the queries may have missed pages before it
             before = await self._committed(tenant, oldest.previous)
             if before is None:
                 break
