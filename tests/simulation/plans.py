@@ -96,6 +96,13 @@ class OrderPlan:
         return f"customer-{self.number}"
 
 
+class ReaderKind(StrEnum):
+    POLLER = "poller"
+    TAIL = "tail"
+    OF_CUSTOMER = "reader of one customer"
+    OF_CHANGES = "reader of some changes"
+
+
 class EventKind(StrEnum):
     KILL_API = "API killed"
     KILL_PROCESSOR = "processor killed"
@@ -202,6 +209,9 @@ class Plan:
     """The environment's log has begun before the run."""
     log_seconds: float = 0.005
     """Time that a transaction of a log takes."""
+    readers: tuple[ReaderKind, ...] = (ReaderKind.POLLER, ReaderKind.TAIL)
+    reader_seconds: float = 20.0
+    """Longest time between two reads of a log in which nothing happens."""
     log_orders: int | None = None
     """Orders of one append, and a small number of pages and events of a read; None is the default of each."""
     fault_limit: int | None = None

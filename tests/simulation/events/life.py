@@ -61,8 +61,9 @@ class LogLife:
         self.reads = EventReads(world.store.tables, self._dice, world.loop.time, world.rules.tables.log_seconds)
         self.watch = LogWatch(watch.add, world.loop.time)
         self.notifiers = Notifiers(world, plan, self.queue)
-        self.readers = [StoredReader(kind, watch.add, self._epoch) for kind in ReaderKind]
+        self.readers = [StoredReader(kind, watch.add, self._epoch) for kind in ReaderKind if kind in plan.readers]
         self._reading: list[Host] = []
+        self._page_appended = asyncio.Event()
         self._lives = 0
         self._killed_at_commit: set[str] = set()
         """Machines that die as soon as a request of theirs to the log has taken effect."""
@@ -93,6 +94,9 @@ class LogLife:
         self.watch.check(changes, by)
         if self._is_simulated:
             self.feed.committed(changes)
+        if any(key.table == EVENTS.name and before is None for key, before, _ in changes):
+            self._page_appended.set()
+            self._page_appended = asyncio.Event()
         if by in self._killed_at_commit and any(key.table == EVENTS.name for key, *_ in changes):
             self._killed_at_commit.discard(by)
             for machine in [each for each in self.notifiers.running if each.host.name == by]:
@@ -201,8 +205,9 @@ class LogLife:
     def _interval_faults(self) -> Iterator[str]:
         """Check that a machine lets changes gather before it appends again."""
         way = self._world.rules.table_way
-        if self._plan.rates or self._plan.log_orders is not None:
-            return
+        is_alone = self._plan.notifiers == 1 and all(event.kind not in OF_LOG for event in self._plan.events)
+        if self._plan.rates or self._plan.log_orders is not None or not is_alone:
+            return  # the time of an append depends on conflicts and retries
         for host, times in self.watch.commits.items():
             shortest = min((later - earlier for earlier, later in pairwise(times)), default=1.0)
             if shortest < INTERVAL_SECONDS - 4 * way:
@@ -240,7 +245,9 @@ class LogLife:
         host = Host(f"reader-{self._lives}")
         log = DynamoEventLogReader(self.notifiers.dynamo(host), TABLES, VirtualClock(self._world.loop))
         dice = Random(f"{self._plan.seed}/{host.name}")  # noqa: S311 - reproducible, not secret
-        self._world.loop.start_on(host, RunningReader(stored, log, dice).run())
+        self._world.loop.start_on(
+            host, RunningReader(stored, log, dice, lambda: self._page_appended, self._plan.reader_seconds).run()
+        )
         return host
 
     def _log_items(self) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from random import Random
 from devstack.payments.bank import Token
 from tests.simulation.faults import Fault
 from tests.simulation.history import Border
-from tests.simulation.plans import Event, EventKind, Plan, Theme
+from tests.simulation.plans import Event, EventKind, Plan, ReaderKind, Theme
 from tests.simulation.theme_parts import order, sound
 
 ENDS = (EventKind.KILL_NOTIFIER, EventKind.STOP_NOTIFIER, EventKind.FREEZE_NOTIFIER)
@@ -29,15 +29,16 @@ def with_log(plan: Plan) -> Plan:
     if plan.theme in LOG_THEMES:
         return plan
     if plan.theme is Theme.QUIET:
-        return replace(plan, feed_seconds=0.5)
+        return replace(plan, feed_seconds=0.5, notifiers=1 + plan.turn % 2, reader_seconds=1.0)
     dice = Random(f"{plan.seed}/log plan")  # noqa: S311 - reproducible, not secret
     most = 3 if plan.theme is Theme.STORM else 1
     return replace(
         plan,
-        notifiers=dice.choice((1, 2, 2, 2, 3)),
+        notifiers=dice.choice((1, 2, 2)),
         feed_seconds=dice.choice((0.5, 5.0, 30.0)),
         feed_duplicates=dice.choice((0.0, 0.3)),
         log_seconds=dice.choice((0.005, 0.05)),
+        readers=tuple(ReaderKind) if plan.theme is Theme.STORM else plan.readers,
         events=(*plan.events, *_events(dice, dice.randint(0, most), len(plan.events), plan.storm_seconds)),
     )
 
@@ -66,6 +67,8 @@ def log(plan: Plan, dice: Random) -> Plan:
         feed_seconds=dice.choice((1.0, 10.0)),
         feed_duplicates=0.5,
         log_seconds=0.3,
+        readers=tuple(ReaderKind),
+        reader_seconds=2.0,
         log_orders=3,
         storm_seconds=30.0,
     )
@@ -85,7 +88,9 @@ def new_log(plan: Plan, dice: Random) -> Plan:
         notifiers=4,
         feed_seconds=0.2,
         feed_duplicates=0.5,
-        log_seconds=0.1,
+        log_seconds=0.2,
+        readers=tuple(ReaderKind),
+        reader_seconds=1.0,
         log_exists=False,
         storm_seconds=20.0,
     )

@@ -7,8 +7,8 @@ events does. A filtered reader wants the events of one customer, or of some chan
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from random import Random
 
 from order_shared.domain.order.events import OrderEvent
@@ -25,17 +25,12 @@ from order_shared.storage.event_log.read import (
     PositionExpired,
 )
 from tests.simulation.customers import TENANT
+from tests.simulation.plans import ReaderKind
 
 ERROR_SECONDS = 0.5
-LONGEST_SECONDS = 5.0
-"""Time between two reads of a log in which nothing happens."""
-
-
-class ReaderKind(StrEnum):
-    POLLER = "poller"
-    TAIL = "tail"
-    OF_CUSTOMER = "reader of one customer"
-    OF_CHANGES = "reader of some changes"
+WAKE_SECONDS = 0.05
+"""Longest time from an append to the reads of those whom it wakes."""
+WOKEN_SHARE = 0.7
 
 
 FILTERS = {
@@ -99,10 +94,14 @@ class RunningReader:
     stored: StoredReader
     log: EventLogReader
     dice: Random
+    appended: Callable[[], asyncio.Event]
+    """Return what is set once something is appended."""
+    longest_seconds: float
+    """Longest time between two reads of a log in which nothing happens."""
 
     async def run(self) -> None:
         """Read until the machine dies."""
-        wait = LONGEST_SECONDS
+        wait = self.longest_seconds
         while True:
             try:
                 has_read = await self._read()
@@ -112,8 +111,17 @@ class RunningReader:
             except Exception:  # noqa: BLE001 - whatever the fault, the reader reads again
                 await asyncio.sleep(ERROR_SECONDS)
                 continue
-            wait = 0.1 if has_read else min(2 * wait, LONGEST_SECONDS)
-            await asyncio.sleep(wait * self.dice.random())
+            wait = 0.1 if has_read else min(2 * wait, self.longest_seconds)
+            await self._wait(wait * self.dice.random())
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for some time, or, as most readers do, until something is appended."""
+        if self.dice.random() < WOKEN_SHARE:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.appended().wait()
+            seconds = WAKE_SECONDS * self.dice.random()
+        await asyncio.sleep(seconds)
 
     async def _read(self) -> bool:
         """Read a slice, and return whether there was something in it."""
@@ -152,7 +160,7 @@ class RunningReader:
         assert stored.position is not None
         if error.reason is not ExpiredReason.EPOCH:
             stored.add_fault(f"the {stored.kind} cannot read from {stored.position.sequence}: {error.reason}")
-            await asyncio.sleep(LONGEST_SECONDS)
+            await asyncio.sleep(self.longest_seconds)
             return
         try:
             latest = await self.log.latest(TENANT)
