@@ -54,9 +54,10 @@ OTHERS_PACKAGES = (
 """Packages of others, imported once for all mutants."""
 NOTHING = Mutant(Path(), 0, 0, 0, "nothing changed", "")
 
-STORAGE = ("orders", "order_items", "inventory", "idempotency_records", "item_schema")
+STORAGE = ("orders", "order_items", "inventory", "idempotency_records", "item_schema", "append")
 PROCESSOR = Path("services/order-processor/src/order_processor")
 MESSAGING = Path("shared/src/order_shared/messaging")
+EVENT_LOG = Path("shared/src/order_shared/storage/event_log")
 MODULES = (
     PROCESSOR / "order/flows.py",
     PROCESSOR / "handlers.py",
@@ -66,9 +67,12 @@ MODULES = (
     MESSAGING / "consumer/settlement.py",
     MESSAGING / "publisher.py",
     Path("services/order-api/src/order_api/order/service.py"),
+    Path("services/order-notifier/src/order_notifier/appender.py"),
+    EVENT_LOG / "append.py",
+    EVENT_LOG / "read.py",
 )
 OBSERVERS = re.compile(
-    r"(await )?(log|self\.metrics|self\._metrics|context\.on_payment|self\._context\.on_)\b|self\._on_handled|bind_"
+    r"(await )?(log|self\.metrics|self\._metrics|context\.on_payment|self\._context\.on_)\b|self\._on_handled|self\._on_appended|bind_"
 )
 """Calls that only report."""
 

@@ -5,11 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from order_notifier.appender import INTERVAL_SECONDS
 from order_shared.aws.encoding import attributes
 from order_shared.domain.idempotency import to_seconds
 from order_shared.storage.event_log.items import LOG_KEY, LogState, state_item
@@ -60,7 +58,7 @@ class LogLife:
         )
         self.reads = EventReads(world.store.tables, self._dice, world.loop.time, world.rules.tables.log_seconds)
         self.watch = LogWatch(watch.add, world.loop.time)
-        self.notifiers = Notifiers(world, plan, self.queue)
+        self.notifiers = Notifiers(world, plan, self.queue, watch.add)
         self.readers = [StoredReader(kind, watch.add, self._epoch) for kind in ReaderKind if kind in plan.readers]
         self._reading: list[Host] = []
         self._page_appended = asyncio.Event()
@@ -198,20 +196,8 @@ class LogLife:
             return
         yield from self.watch.faults_at_rest(self._log_items(), self.readers)
         yield from (f"the feed has the dead letter {letter.body}" for letter in self.queue.dead_letters)
-        yield from self._interval_faults()
         if self._plan.theme is Theme.QUIET:
             yield from self._quiet_faults()
-
-    def _interval_faults(self) -> Iterator[str]:
-        """Check that a machine lets changes gather before it appends again."""
-        way = self._world.rules.table_way
-        is_alone = self._plan.notifiers == 1 and all(event.kind not in OF_LOG for event in self._plan.events)
-        if self._plan.rates or self._plan.log_orders is not None or not is_alone:
-            return  # the time of an append depends on conflicts and retries
-        for host, times in self.watch.commits.items():
-            shortest = min((later - earlier for earlier, later in pairwise(times)), default=1.0)
-            if shortest < INTERVAL_SECONDS - 4 * way:
-                yield f"{host} appended again after {shortest:.3f} s"
 
     def _quiet_faults(self) -> Iterator[str]:
         for what in (What.SENT, What.DELIVERED, What.DELETED):
@@ -245,9 +231,8 @@ class LogLife:
         host = Host(f"reader-{self._lives}")
         log = DynamoEventLogReader(self.notifiers.dynamo(host), TABLES, VirtualClock(self._world.loop))
         dice = Random(f"{self._plan.seed}/{host.name}")  # noqa: S311 - reproducible, not secret
-        self._world.loop.start_on(
-            host, RunningReader(stored, log, dice, lambda: self._page_appended, self._plan.reader_seconds).run()
-        )
+        reader = RunningReader(stored, log, dice, lambda: self._page_appended, self._plan.reader_seconds)
+        self._world.loop.start_on(host, reader.run())
         return host
 
     def _log_items(self) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,12 @@
 """Notifiers of a run: how they start, stop, freeze and die."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_json_client import RetryPolicy
 from order_notifier.config import NotifierSettings
@@ -12,8 +14,9 @@ from order_notifier.metrics import NotifierMetrics
 from order_notifier.notifier import Notifier
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.clock import Clock
+from order_shared.domain.order.models import Order
 from order_shared.runtime.adapters import Adapters
-from order_shared.storage.event_log.append import DynamoEventLogWriter
+from order_shared.storage.event_log.append import MAX_ORDERS, DynamoEventLogWriter
 from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository
@@ -51,8 +54,31 @@ class NotifierMachine:
     task: "asyncio.Task[None]" = field(repr=False)
 
 
+class WatchedWriter(DynamoEventLogWriter):
+    """Writer of one machine. The machine may append to a log only once at a time."""
+
+    add_fault: Callable[[str], None]
+    most_orders: int
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._appending: Counter[str] = Counter()
+
+    async def append(self, tenant: str, orders: Sequence[Order]) -> int:
+        if self._appending[tenant]:
+            self.add_fault(f"a machine appends to the log of {tenant} twice at the same time")
+        if not 0 < len({order.order_id for order in orders}) == len(orders) <= self.most_orders:
+            self.add_fault(f"{len(orders)} orders are appended in one transaction")
+        self._appending[tenant] += 1
+        try:
+            return await super().append(tenant, orders)
+        finally:
+            self._appending[tenant] -= 1
+
+
 class Notifiers:
-    def __init__(self, world: "World", plan: Plan, queue: StandardQueue) -> None:
+    def __init__(self, world: "World", plan: Plan, queue: StandardQueue, add_fault: Callable[[str], None]) -> None:
+        self._add_fault = add_fault
         self._world = world
         self._plan = plan
         self._queue = queue
@@ -94,13 +120,15 @@ class Notifiers:
 
     def _adapters(self, host: Host, clock: Clock) -> Adapters:
         dynamo = self.dynamo(host)
+        writer = WatchedWriter(dynamo, TABLES, clock)
+        writer.add_fault, writer.most_orders = self._add_fault, self._plan.log_orders or MAX_ORDERS
         return Adapters(
             orders=DynamoOrderRepository(dynamo, TABLES, clock),
             inventory=DynamoInventoryRepository(dynamo, TABLES, clock),
             queue=self._queue.client(self._world.link(host, self._world.rules.queue_way, Border.QUEUE)),
             tenant_orders=DynamoTenantOrders(dynamo, TABLES),
             event_reader=DynamoEventLogReader(dynamo, TABLES, clock),
-            event_writer=DynamoEventLogWriter(dynamo, TABLES, clock),
+            event_writer=writer,
         )
 
     @staticmethod

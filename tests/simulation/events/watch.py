@@ -46,8 +46,6 @@ class LogWatch:
         self.changed_at: dict[tuple[str, int], float] = {}
         """Time of the write that made each version of an order."""
         self.appended_at: dict[tuple[str, int], float] = {}
-        self.commits: defaultdict[str, list[float]] = defaultdict(list)
-        """Times of the appends of each machine."""
         self.epoch = 0
         """Epoch that the operator has raised all logs to."""
 
@@ -103,7 +101,6 @@ class LogWatch:
         if not by.startswith(NOTIFIER) or len(append.pages) != 1:
             yield f"{len(append.pages)} pages were appended"
             return
-        self.commits[by].append(self._now())
         yield from self._page_faults(append.pages[0], before, after)
         if {entry.order_id for entry in append.pages[0].entries} != append.cursors.keys():
             yield f"the cursors of {sorted(append.cursors)} were moved with other orders' events"
