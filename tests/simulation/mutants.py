@@ -72,7 +72,8 @@ MODULES = (
     EVENT_LOG / "read.py",
 )
 OBSERVERS = re.compile(
-    r"(await )?(log|self\.metrics|self\._metrics|context\.on_payment|self\._context\.on_)\b|self\._on_handled|self\._on_appended|bind_"
+    r"(await )?(log|self\.metrics|self\._metrics|context\.on_payment|self\._context\.on_)\b"
+    r"|self\._on_handled|self\._on_appended|bind_"
 )
 """Calls that only report."""
 
