@@ -199,7 +199,7 @@ class Plan:
     """Steps of an order in one delivery; None is the default."""
     writes: int | None = None
     """Writes of one transaction; None is DynamoDB's limit."""
-    notifiers: int = 2
+    notifiers: int = 0
     """0 runs without logs of events."""
     feed_seconds: float = 1.0
     """Longest delay of the change feed."""
