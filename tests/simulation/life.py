@@ -14,7 +14,7 @@ from order_processor.order import flows
 from order_shared.domain.clock import Clock
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage import outbox
-from order_shared.storage.event_log import read
+from order_shared.storage.event_log import append, read
 from order_shared.storage.inventory import product_key
 from tests.memory_dynamo import Change
 from tests.simulation.counts import count_faults, readings
@@ -225,7 +225,7 @@ def small_world(plan: Plan) -> Iterator[None]:
         mock.patch.object(sweep_schedule, "PARK_AFTER", sweep_schedule.PARK_AFTER / plan.pace),
         mock.patch.object(flows, "CAP", sweep_schedule.CAP / plan.pace),
         mock.patch.object(flows, "ROUNDS", plan.rounds or flows.ROUNDS),
-        mock.patch.object(appender, "MAX_ORDERS", plan.log_orders or appender.MAX_ORDERS),
+        mock.patch.object(appender, "MAX_ORDERS", plan.log_orders or append.MAX_ORDERS),
         mock.patch.object(read, "MAX_EXAMINED", read.MAX_EXAMINED if plan.log_orders is None else 5 * plan.log_orders),
         mock.patch.object(
             read, "PAGE_COUNTS", read.PAGE_COUNTS if plan.log_orders is None else (1, 2, plan.log_orders)

@@ -201,6 +201,8 @@ class Plan:
     """Writes of one transaction; None is DynamoDB's limit."""
     notifiers: int = 0
     """0 runs without logs of events."""
+    notifier: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the notifiers that differ from those of other runs."""
     feed_seconds: float = 1.0
     """Longest delay of the change feed."""
     feed_duplicates: float = 0.0

@@ -10,7 +10,7 @@ from order_shared.aws.encoding import attributes
 from order_shared.domain.clock import to_text
 from order_shared.domain.order.events import OrderEvents
 from order_shared.domain.order.models import Order
-from order_shared.storage.event_log.items import Head, LogPage, cursor_item, head_item, page_item
+from order_shared.storage.event_log.items import Head, LogPage, LogState, cursor_item, head_item, page_item, state_item
 from order_shared.storage.event_log.read import NumberedEvent, Position
 from order_shared.storage.order_items import to_item
 from order_shared.tables import EVENTS, ORDERS
@@ -62,7 +62,8 @@ def of_order(before: Order | None, after: Order) -> Change:
     return Change(key, old, attributes(to_item(after)))
 
 
-FIRST = [of_head(None, head(2, 1)), of_page(page(PLACED, 1, 0)), of_cursor(None, 1)]
+STATE = state_item(LogState(epoch=1, born=BORN))
+FIRST = [of_head(None, head(2, 1)), of_page(page(PLACED, 1, 0)), of_cursor(None, 1), changed(STATE, STATE)]
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ SECOND = [of_head(head(2, 1), head(3, 2)), of_page(page(CONFIRMED, 2, 1, version
 
 def test_a_right_log_has_no_faults(watch: LogWatch, faults: list[str]) -> None:
     watch.check(SECOND, NOTIFIER)
-    reader = StoredReader(ReaderKind.TAIL, faults.append, lambda: 1)
+    reader = StoredReader(ReaderKind.TAIL, faults.append, lambda: 1, lambda: 0)
     reader.begin(Position(epoch=1, sequence=1))
     for number, event in enumerate((*page(PLACED, 1, 0).entries[0], *page(CONFIRMED, 2, 1, version=2).entries[0]), 2):
         after = Position(epoch=1, sequence=number)
@@ -133,7 +134,7 @@ def test_a_write_by_another_machine_is_a_fault(watch: LogWatch, faults: list[str
 
 
 def test_at_rest_a_missing_event_a_gap_and_a_reader_that_missed_one_are_faults(watch: LogWatch) -> None:
-    reader = StoredReader(ReaderKind.TAIL, lambda _: None, lambda: 1)
+    reader = StoredReader(ReaderKind.TAIL, lambda _: None, lambda: 1, lambda: 0)
     found = list(watch.faults_at_rest(stored(*FIRST), [reader]))
     assert [any(text in fault for fault in found) for text in ("has the events 1 placed, not", "the tail saw 0")] == [
         True,
@@ -146,7 +147,7 @@ def test_at_rest_a_missing_event_a_gap_and_a_reader_that_missed_one_are_faults(w
 
 @pytest.mark.parametrize("numbers", [[2], [1, 1], [1, 3]])
 def test_a_reader_that_skips_or_repeats_an_event_is_a_fault(faults: list[str], numbers: list[int]) -> None:
-    reader = StoredReader(ReaderKind.TAIL, faults.append, lambda: 1)
+    reader = StoredReader(ReaderKind.TAIL, faults.append, lambda: 1, lambda: 0)
     reader.begin(Position(epoch=1, sequence=1))
     (event,) = page(PLACED, 1, 0).entries[0]
     for number in numbers:
@@ -156,5 +157,5 @@ def test_a_reader_that_skips_or_repeats_an_event_is_a_fault(faults: list[str], n
 
 
 def test_an_oldest_event_that_is_not_the_first_is_a_fault(faults: list[str]) -> None:
-    StoredReader(ReaderKind.POLLER, faults.append, lambda: 1).begin(Position(epoch=1, sequence=2))
+    StoredReader(ReaderKind.POLLER, faults.append, lambda: 1, lambda: 0).begin(Position(epoch=1, sequence=2))
     assert faults == ["the poller found 2 as the earliest position"]

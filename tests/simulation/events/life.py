@@ -20,12 +20,12 @@ from tests.simulation.clock import START, VirtualClock
 from tests.simulation.customers import TENANT
 from tests.simulation.events.feed import ChangeFeed
 from tests.simulation.events.machines import NotifierMachine, Notifiers, notifier_metrics
-from tests.simulation.events.readers import ReaderKind, RunningReader, StoredReader
+from tests.simulation.events.readers import RunningReader, StoredReader
 from tests.simulation.events.visibility import EventReads
 from tests.simulation.events.watch import OPERATOR, LogWatch
 from tests.simulation.history import History, What
 from tests.simulation.loop import Host
-from tests.simulation.plans import Event, EventKind, Plan, Theme
+from tests.simulation.plans import Event, EventKind, Plan, ReaderKind, Theme
 from tests.simulation.queue import StandardQueue
 
 if TYPE_CHECKING:
@@ -59,7 +59,11 @@ class LogLife:
         self.reads = EventReads(world.store.tables, self._dice, world.loop.time, world.rules.tables.log_seconds)
         self.watch = LogWatch(watch.add, world.loop.time)
         self.notifiers = Notifiers(world, plan, self.queue, watch.add)
-        self.readers = [StoredReader(kind, watch.add, self._epoch) for kind in ReaderKind if kind in plan.readers]
+        self.readers = [
+            StoredReader(kind, watch.add, self._epoch, lambda: self.watch.epoch)
+            for kind in ReaderKind
+            if kind in plan.readers
+        ]
         self._reading: list[Host] = []
         self._page_appended = asyncio.Event()
         self._lives = 0
@@ -128,6 +132,8 @@ class LogLife:
             self._start(self._drain(machine))
 
     async def _drain(self, machine: NotifierMachine) -> None:
+        if machine not in self.notifiers.running:
+            return  # another event has stopped or killed it
         try:
             await self.notifiers.stop(machine)
         except Exception as error:  # noqa: BLE001 - whatever it is, a drain ends without an error
@@ -159,8 +165,7 @@ class LogLife:
         repair = EventLogRepair(dynamo, TABLES, VirtualClock(self._world.loop))
         while True:
             with suppress(Exception):
-                epoch, _ = await repair.raise_epoch()
-                self.watch.epoch = max(self.watch.epoch, epoch)
+                self.watch.epoch = max(self.watch.epoch, (await repair.raise_epoch())[0])
                 return
             await asyncio.sleep(RAISE_SECONDS)
 

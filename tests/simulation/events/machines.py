@@ -8,12 +8,13 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_json_client import RetryPolicy
+from aws_json_client import RetryPolicy, ServiceError
 from order_notifier.config import NotifierSettings
 from order_notifier.metrics import NotifierMetrics
 from order_notifier.notifier import Notifier
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.clock import Clock
+from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Order
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.event_log.append import MAX_ORDERS, DynamoEventLogWriter
@@ -23,6 +24,7 @@ from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.storage.tenant_orders import DynamoTenantOrders
 from tests.fakes import TABLES
 from tests.simulation.clock import VirtualClock
+from tests.simulation.events.readers import is_planted
 from tests.simulation.history import Border
 from tests.simulation.loop import Host
 from tests.simulation.plans import Plan
@@ -38,8 +40,7 @@ RESTART_SECONDS = 1.0
 @cache
 def notifier_settings() -> NotifierSettings:
     """Return the settings of notifiers, which have little to do and short waits."""
-    settings = NotifierSettings(aws_region="eu-central-1")
-    return settings.model_copy(update={"concurrency": 10, "pollers": 1, "retry_cap_seconds": 20.0})
+    return NotifierSettings(aws_region="eu-central-1", concurrency=10, pollers=1, retry_cap_seconds=20.0)
 
 
 @cache
@@ -93,7 +94,8 @@ class Notifiers:
             self._world.loop, timedelta(seconds=self._plan.skews[self._started % len(self._plan.skews)])
         )
         adapters = self._adapters(host, clock)
-        notifier = Notifier(notifier_settings(), adapters, notifier_metrics())
+        settings = notifier_settings().model_copy(update=dict(self._plan.notifier))
+        notifier = Notifier(settings, adapters, notifier_metrics())
         task = self._world.loop.start_on(host, self._serve(notifier, adapters))
         self.running.append(NotifierMachine(host, notifier, task))
 
@@ -138,6 +140,8 @@ class Notifiers:
             try:
                 await adapters.event_writer.begin()
                 break
-            except Exception:  # noqa: BLE001 - whatever it is, the process is started again
+            except (StorageUnavailable, ServiceError) as error:
+                if not is_planted(error):
+                    raise
                 await asyncio.sleep(RESTART_SECONDS)
         await notifier.run()

@@ -13,13 +13,12 @@ from tests.simulation.theme_parts import order, sound
 ENDS = (EventKind.KILL_NOTIFIER, EventKind.STOP_NOTIFIER, EventKind.FREEZE_NOTIFIER)
 LOG_THEMES = frozenset({Theme.LOG, Theme.NEW_LOG})
 FAULTS = {
-    Fault.LOST_REQUEST: 0.03,
     Fault.LOST_RESPONSE: 0.1,
     Fault.LATE: 0.05,
-    Fault.SLOW: 0.1,
+    Fault.SLOW: 0.3,
     Fault.CONFLICT: 0.1,
     Fault.THROTTLED: 0.05,
-    Fault.UNEXPECTED: 0.02,
+    Fault.UNEXPECTED: 0.08,
     Fault.UNREADABLE: 0.02,
 }
 
@@ -62,10 +61,16 @@ def log(plan: Plan, dice: Random) -> Plan:
         orders,
         rates=faults,
         borders=frozenset({Border.TABLES}),
-        events=(*_events(dice, 6, 0, 20.0), _epoch(dice, 6)),
+        events=(
+            *_events(dice, 5, 0, 20.0),
+            _epoch(dice, 5, 0.0, 20.0),
+            Event(number=6, at=10.0, kind=EventKind.TABLES_DOWN, seconds=15.0, which=0),
+            *(Event(number=number, at=12.0, kind=EventKind.STOP_NOTIFIER, seconds=0.0, which=0) for number in (7, 8)),
+        ),
         notifiers=4,
+        notifier={"drain_seconds": 3.0, "receive_wait_seconds": 2},
         feed_seconds=dice.choice((1.0, 10.0)),
-        feed_duplicates=0.5,
+        feed_duplicates=0.8,
         log_seconds=0.3,
         readers=tuple(ReaderKind),
         reader_seconds=2.0,
@@ -76,14 +81,17 @@ def log(plan: Plan, dice: Random) -> Plan:
 
 def new_log(plan: Plan, dice: Random) -> Plan:
     """A log that several notifiers begin at the same time, beside its first orders, with epochs that are raised."""
-    orders = (order(number, dice, at=dice.uniform(0.0, 3.0), token=None) for number in range(6))
+    orders = (order(number, dice, at=dice.uniform(1.5, 4.0), token=None) for number in range(8))
     return sound(
         plan,
         Theme.NEW_LOG,
         orders,
         rates={Fault.LOST_RESPONSE: 0.2, Fault.SLOW: 0.2, Fault.CONFLICT: 0.2},
         borders=frozenset({Border.TABLES}),
-        events=(*_events(dice, 3, 0, 5.0), *(_epoch(dice, 3 + number, 3.0) for number in range(3))),
+        events=(
+            *_events(dice, 3, 0, 5.0),
+            *(_epoch(dice, 3 + number, at, at + 1.5) for number, at in enumerate((0.5, 2.0, 3.5))),
+        ),
         skews=tuple(dice.uniform(-1.0, 1.0) for _ in range(6)),
         notifiers=4,
         feed_seconds=0.2,
@@ -103,5 +111,5 @@ def _events(dice: Random, count: int, first: int, until: float) -> Iterator[Even
         yield Event(number=number, at=at, kind=kind, seconds=seconds, which=dice.randrange(1000))
 
 
-def _epoch(dice: Random, number: int, until: float = 20.0) -> Event:
-    return Event(number=number, at=dice.uniform(0.0, until), kind=EventKind.EPOCH_RAISED, seconds=0.0, which=0)
+def _epoch(dice: Random, number: int, first: float, last: float) -> Event:
+    return Event(number=number, at=dice.uniform(first, last), kind=EventKind.EPOCH_RAISED, seconds=0.0, which=0)

@@ -11,11 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
+from aws_json_client import ServiceError
+from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.models import Customer
 from order_shared.storage.event_log.read import (
     ALL_EVENTS,
+    BEFORE_LOG,
     EventFilter,
     EventLogReader,
     ExpiredReason,
@@ -25,6 +28,7 @@ from order_shared.storage.event_log.read import (
     PositionExpired,
 )
 from tests.simulation.customers import TENANT
+from tests.simulation.logbook import BY_CHANCE
 from tests.simulation.plans import ReaderKind
 
 ERROR_SECONDS = 0.5
@@ -47,6 +51,8 @@ class StoredReader:
     add_fault: Callable[[str], None]
     state_epoch: Callable[[], int]
     """Return the epoch of the environment's log as it is stored."""
+    raised_epoch: Callable[[], int]
+    """Return the epoch to which an operator has raised all logs."""
     first: int | None = None
     """Number of the first event to read. Without retention, only a tail that is late begins after the first one."""
     position: Position | None = None
@@ -60,7 +66,9 @@ class StoredReader:
 
     def wanted(self, log: Sequence[OrderEvent]) -> list[OrderEvent]:
         """Return the events of a log that the reader must have seen at its end."""
-        return [event for event in log[(self.first or 1) - 1 :] if self.matching.matches(event)]
+        customer, changes = self.matching.customer, self.matching.changes or frozenset(OrderChange)
+        found = [event for event in log[(self.first or 1) - 1 :] if event.change in changes]
+        return [event for event in found if customer is None or event.customer == customer]
 
     def begin(self, position: Position) -> None:
         """Store the position at which the reader begins."""
@@ -87,6 +95,11 @@ class StoredReader:
         self.examined, self.position = position.sequence, position
 
 
+def is_planted(error: Exception) -> bool:
+    """Return whether an error of the storage is one that the simulation has planted."""
+    return isinstance(error, StorageUnavailable) or BY_CHANCE in repr(getattr(error, "content", ""))
+
+
 @dataclass
 class RunningReader:
     """One life of a reader on a machine."""
@@ -104,11 +117,10 @@ class RunningReader:
         wait = self.longest_seconds
         while True:
             try:
-                has_read = await self._read()
-            except PositionExpired as error:
-                await self._restart(error)
-                continue
-            except Exception:  # noqa: BLE001 - whatever the fault, the reader reads again
+                has_read = await self._read_or_restart()
+            except (StorageUnavailable, ServiceError) as error:
+                if not is_planted(error):
+                    raise
                 await asyncio.sleep(ERROR_SECONDS)
                 continue
             wait = 0.1 if has_read else min(2 * wait, self.longest_seconds)
@@ -123,6 +135,13 @@ class RunningReader:
             seconds = WAKE_SECONDS * self.dice.random()
         await asyncio.sleep(seconds)
 
+    async def _read_or_restart(self) -> bool:
+        try:
+            return await self._read()
+        except PositionExpired as error:
+            await self._restart(error)
+            return False
+
     async def _read(self) -> bool:
         """Read a slice, and return whether there was something in it."""
         stored = self.stored
@@ -133,7 +152,10 @@ class RunningReader:
             stored.check_earliest(await self.log.earliest(TENANT))
         assert stored.position is not None
         limit = 1000 if stored.kind is ReaderKind.TAIL else self.dice.choice((1, 2, 3, 10))
+        raised, epoch = stored.raised_epoch(), stored.position.epoch
         part = await self.log.read(TENANT, stored.position, limit=limit, matching=stored.matching)
+        if BEFORE_LOG < epoch < raised:
+            stored.add_fault(f"the {stored.kind} read from the epoch {epoch}, although all were raised to {raised}")
         if part.more and part.next.sequence <= stored.position.sequence:
             stored.add_fault(f"the {stored.kind} does not get on from {stored.position.sequence}")
         if len(part.events) > limit:
@@ -162,11 +184,7 @@ class RunningReader:
             stored.add_fault(f"the {stored.kind} cannot read from {stored.position.sequence}: {error.reason}")
             await asyncio.sleep(self.longest_seconds)
             return
-        try:
-            latest = await self.log.latest(TENANT)
-        except Exception:  # noqa: BLE001 - as above
-            await asyncio.sleep(ERROR_SECONDS)
-            return
+        latest = await self.log.latest(TENANT)
         if latest.epoch == stored.position.epoch == stored.state_epoch():
             stored.add_fault(f"the position of the {stored.kind} expired, but its epoch {latest.epoch} is the latest")
         stored.position = Position(epoch=latest.epoch, sequence=stored.position.sequence)

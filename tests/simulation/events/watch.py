@@ -28,6 +28,8 @@ class _Append:
     pages: list[LogPage]
     heads: list[tuple[Head, Head]]
     """Heads before and after."""
+    checks_epoch: bool
+    """The request checks the epoch of the environment's log."""
     cursors: dict[str, tuple[int, int]]
     """Cursors before and after, by order."""
 
@@ -51,7 +53,7 @@ class LogWatch:
 
     def check(self, changes: list[Change], by: str) -> None:
         """Check the changes of one request of a machine."""
-        append = _Append([], [], {})
+        append = _Append([], [], checks_epoch=False, cursors={})
         for key, before, after in changes:
             if key.table == ORDERS.name and after is not None:
                 self._note(after)
@@ -74,6 +76,7 @@ class LogWatch:
         if new is None:
             self._add(f"an item of the log has vanished: {old}")
         elif new["feed"] == LOG_KEY["feed"]:
+            append.checks_epoch = old == new
             if old is not None and (new["born"] != old["born"] or new["epoch"] < old["epoch"]):
                 self._add(f"the state of the logs went from {old} to {new}")
         elif new["sequence"]:
@@ -101,6 +104,8 @@ class LogWatch:
         if not by.startswith(NOTIFIER) or len(append.pages) != 1:
             yield f"{len(append.pages)} pages were appended"
             return
+        if append.checks_epoch != (before is EMPTY):
+            yield f"the epoch of the logs was {'checked' if append.checks_epoch else 'not checked'} with {before}"
         yield from self._page_faults(append.pages[0], before, after)
         if {entry.order_id for entry in append.pages[0].entries} != append.cursors.keys():
             yield f"the cursors of {sorted(append.cursors)} were moved with other orders' events"
@@ -125,6 +130,8 @@ class LogWatch:
         first = _first_version(order.history, cursor[0], born)
         if entry.version != first or cursor[1] != last:
             yield f"{order_id}: versions {entry.version} to {last} were appended, and its cursor went by {cursor}"
+        if not entry.history:
+            yield f"{order_id}: an entry without events was appended"
         if entry.history != order.history[entry.version - 1 : last] or entry.customer != order.customer:
             yield f"{order_id}: the events are not those of its history"
         for version in range(entry.version, last + 1):
