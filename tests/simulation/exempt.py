@@ -67,7 +67,67 @@ PACED = "decides only when an order that has to wait for the call rate is due; u
 NO_READ = "without it, an order is read before its first attempt: a read more, and the same steps"
 STALE_READ = "an attempt that starts from the event is refused by its condition if it is too old, and reads the order"
 
+EVERY_APPEND = (
+    "every append moves the head and adds a page, so one of the two conditions is enough; integration/test_event_log.py"
+)
+NO_EXPIRY = (
+    "no event of a run expires, and none is missing; integration/test_event_log.py -k 'expired or deleted or retention'"
+)
+NO_BEYOND = "no reader of a run has a position after the end; integration/test_event_log.py -k beyond_the_end"
+NO_NEWER_ORDER = "no release of a run writes an order that another cannot read; unit/notifier/test_appender.py -k newer"
+NO_DELETED_ORDER = "no order of a run is deleted; unit/notifier/test_appender.py -k does_not_exist_any_more"
+ALONE = (
+    "messages of a failed append are delivered again, and decide anew; "
+    "unit/notifier/test_appender.py -k 'fails_alone or cannot_be_appended or outage'"
+)
+EMPTY_IS_FALSE = "nothing is falsy as well: no order waits, or no event is missing"
+CONDITIONS_ONLY = "a run cancels transactions for failed conditions only, and the client repeats those with a conflict"
+UNRETRIEVED = "asyncio logs an error that nobody retrieves once its future is collected; unit/notifier/test_appender.py"
+GAP_READ = "the same pages are found by other reads: a read more or less"
+MORE_EXAMINED = "one read examines more events, and the reader gets the same ones"
+
 EXEMPT: Mapping[str, str] = {
+    "append: always  ABSENT #2": EVERY_APPEND,
+    "append: always  ABSENT #3": EVERY_APPEND,
+    'append: always  F("next").equals(head.next)': EVERY_APPEND,
+    "append.DynamoEventLogWriter._missing: never  first >= len(order.history)": EMPTY_IS_FALSE,
+    "append.DynamoEventLogWriter.append: skipped  failed_conditions(error)": CONDITIONS_ONLY,
+    "append.DynamoEventLogWriter.begin: skipped  failed_conditions(error)": CONDITIONS_ONLY,
+    "appender.Appender._run: always  len(batch) < len(waiting)": EMPTY_IS_FALSE,
+    "appender.Appender._append: always  orders": NO_DELETED_ORDER,
+    "appender.Appender._append: never  isinstance(order, UnreadableOrder)": NO_NEWER_ORDER,
+    "appender.Appender._append: always  not outcome.done()": NO_NEWER_ORDER,
+    "appender.Appender._append: skipped  "
+    "batch[Change(order.customer, order.created_at)].set_exception(ChangedOrderUnreadable(order": NO_NEWER_ORDER,
+    "appender.Appender._append: never  len(batch) > 1 and not isinstance(error, StorageUnavailable)": ALONE,
+    "appender.Appender._append: always  len(batch) > 1 and not isinstance(error, StorageUnavailable)": ALONE,
+    "appender.Appender._append: without operand  len(batch) > 1": ALONE,
+    "appender.Appender._append: without operand  not isinstance(error, StorageUnavailable)": ALONE,
+    "appender.Appender.append: skipped  outcome.add_done_callback(_retrieve)": UNRETRIEVED,
+    "appender._retrieve: never  not outcome.cancelled()": UNRETRIEVED,
+    "appender._retrieve: always  not outcome.cancelled()": UNRETRIEVED,
+    "appender._retrieve: skipped  outcome.exception()": UNRETRIEVED,
+    "read.PositionExpired.__init__: skipped  "
+    'super().__init__(f"no events can be read from this position: {reason}")': LOGS_ONLY,
+    "read.DynamoEventLogReader.earliest: always  head is None": NO_EXPIRY,
+    "read.DynamoEventLogReader.earliest: never  oldest is None": NO_EXPIRY,
+    "read.DynamoEventLogReader._pages: never  page.is_expired(now)": NO_EXPIRY,
+    "read.DynamoEventLogReader._pages: always  not pages or pages[0].sequence != at": GAP_READ,
+    "read.DynamoEventLogReader._page_at_gap: dropped  raise PositionExpired(ExpiredReason.RETENTION)": NO_EXPIRY,
+    "read.DynamoEventLogReader._committed: never  item is None": NO_EXPIRY,
+    "read.DynamoEventLogReader._committed: without operand  page is None": NO_EXPIRY,
+    "read.DynamoEventLogReader._committed: without operand  page.is_expired(self._clock())": NO_EXPIRY,
+    "read.DynamoEventLogReader._committed: never  page is None or page.is_expired(self._clock())": NO_EXPIRY,
+    "read.DynamoEventLogReader._oldest_page: without operand  not below[0].is_expired(now)": NO_EXPIRY,
+    "read.DynamoEventLogReader._oldest_page: without operand  oldest is not None": NO_EXPIRY,
+    "read.DynamoEventLogReader._oldest_page: never  before is None": NO_EXPIRY,
+    "read._check: dropped  raise PositionExpired(ExpiredReason.BEYOND_END)": NO_BEYOND,
+    "read._check: never  position.sequence > end": NO_BEYOND,
+    "read.DynamoEventLogReader._page_at_gap: never  page is None": NO_EXPIRY,
+    "read.DynamoEventLogReader._oldest_page: without operand  not first[0].is_expired(now)": NO_EXPIRY,
+    "read.DynamoEventLogReader._oldest_page: never  first and not first[0].is_expired(now)": GAP_READ,
+    "read.DynamoEventLogReader._oldest_page: never  found": GAP_READ,
+    "read.DynamoEventLogReader.read: without operand  at - first >= MAX_EXAMINED": MORE_EXAMINED,
     "idempotency_records: always  RECORD_ABSENT #2": IN_THE_SAME_WRITE,
     "idempotency_records: never   RECORD_ABSENT": "every order of this release has the record that it deletes",
     'idempotency_records: always  F("subject").equals(subject)': IN_THE_SAME_WRITE,
