@@ -249,12 +249,12 @@ class Plan:
 
     def parts(self) -> Iterator[str]:
         """Return what may be left out, by name."""
+        if self.notifiers:
+            yield "l"
         if self.processors > 1:
             yield "p"
         if self.apis > 1:
             yield "a"
-        if self.notifiers:
-            yield "l"
         if any(self.skews):
             yield "s"
         yield from (f"e{event.number}" for event in self.events)
