@@ -154,7 +154,7 @@ EXEMPT: Mapping[str, str] = {
     'raise Unprocessable("no_payment_token", f"order {order.order_id} is reserved, but has no p': HAS_TOKEN,
     "flows.OrderWorkflow._pay: without operand  payment.status is not PaymentStatus.CANCELLED": REPLACED_ANYWAY,
     "flows.OrderWorkflow._pay: never  payment.status is PaymentStatus.SUCCEEDED": PARKED_ANYWAY,
-    "flows.OrderWorkflow._reschedule: always  error.retry_after is None": PACED,
+    "flows.OrderWorkflow._rescheduled: always  error.retry_after is None": PACED,
     "flows.OrderWorkflow._short_line: never  line.sku not in error.skus": MOVES_NOTHING,
     "handlers.make_handler: never  trace_id := trace_id_of(message.traceparent)": LOGS_ONLY,
     "handlers.make_handler: always  trace_id := trace_id_of(message.traceparent)": LOGS_ONLY,

@@ -70,7 +70,7 @@ def create_change_feed(session: "boto3.Session", feed: ChangeFeed, *, endpoint: 
     raw = {"RawMessageDelivery": "true"}
     sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes=raw, ReturnSubscriptionArn=True)
     dynamodb = session.client("dynamodb", endpoint_url=endpoint)
-    stream_arn = dynamodb.describe_table(TableName=prefix + feed.table.name)["Table"]["LatestStreamArn"]
+    stream_arn = dynamodb.describe_table(TableName=prefix + feed.table.name)["Table"].get("LatestStreamArn", "")
     pipes = session.client("pipes", endpoint_url=endpoint)
     with suppress(pipes.exceptions.ConflictException):  # it exists, or another process is creating it
         pipes.create_pipe(

@@ -64,7 +64,7 @@ class Appender:
     async def _append(self, tenant: str, batch: Waiting) -> None:
         """Append the events of a batch of orders, and set the result of each.
 
-        An order whose events cannot be appended for a reason of its own fails alone.
+        If a batch fails other than by an outage, each order is tried alone, so that only the faulty one fails.
         """
         try:
             found = await self._orders.get_many([(each.customer, each.created_at) for each in batch])

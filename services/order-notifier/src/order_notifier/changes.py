@@ -52,7 +52,7 @@ class _Message(_Wire):
 
 
 def parse_change(body: str) -> Change:
-    """Return the change in a message. Raises UnreadableChange, whose text contains nothing of the message."""
+    """Return the change in a message. Raises UnreadableChange, whose text contains no part of the message."""
     try:
         keys = _Message.model_validate_json(body).dynamodb.Keys
         created_at = from_text(keys.created_at.S)

@@ -13,7 +13,7 @@ def make_handler(appender: Appender) -> Handler:
             change = parse_change(delivery.message.body)
         except UnreadableChange as error:
             raise Unprocessable("not_a_change", str(error)) from error
-        bind_contextvars(tenant=change.customer.tenant)  # each message is handled in a task of its own
+        bind_contextvars(tenant=change.customer.tenant)  # each message is handled in a separate task
         await appender.append(change)
 
     return handle
