@@ -21,7 +21,9 @@ CARD = "pm_card_visa"
 DECLINED_CARD = "pm_card_chargeDeclined"
 """Payment method tokens of the sandbox, equal to those of Stripe's test mode."""
 
+SINGLE_ORDERS = 5
 BURST_CONNECTIONS = 32
+END_EVENTS = frozenset({"order.confirmed.v1", "order.rejected.v1"})
 DEADLINE_SECONDS = 120.0
 
 T = TypeVar("T")
@@ -55,11 +57,13 @@ async def run_demo(api: str, issuer: Issuer, burst: int, on_progress: Callable[[
     rows: list[Row] = []
     try:
         async with OrderClient(api, issuer.token(TENANT, CUSTOMER)) as shop:
+            position = await _end_of_events(shop)
             for step in (_normal_and_replayed, _out_of_stock, _paid, _declined, _cancelled):
                 on_progress("single orders", len(rows), 6)
                 rows += await step(shop)
             on_progress("single orders", len(rows), 6)
             rows += await _burst(shop, burst, on_progress)
+            rows.append(await _events(shop, position, SINGLE_ORDERS + burst, on_progress))
     except OrderClientError as error:
         raise DemoFailed(f"unexpected response of the API: {error}") from error
     return rows
@@ -147,6 +151,40 @@ async def _burst(shop: OrderClient, size: int, on_progress: Callable[[str, int, 
         Row(what=what, order=f"{order}, {name}", status="confirmed", remark=remark, seconds=seconds)
         for what, name, seconds in figures
     ]
+
+
+async def _end_of_events(shop: OrderClient) -> str:
+    """Return the position at the end of the customer's events."""
+    async for page in shop.event_pages(after="latest"):
+        return page.next
+    raise DemoFailed("the feed of events has no page")
+
+
+async def _events(shop: OrderClient, position: str, orders: int, on_progress: Callable[[str, int, int], None]) -> Row:
+    """Receive the events of the orders from the stream, until so many orders have ended and one is cancelled."""
+    ids: set[str] = set()
+    versions: dict[str, int] = {}
+    ended: set[str] = set()
+    is_cancelled = False
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            async for event in shop.stream_events(after=position):
+                version = int(event.id.split(".")[1])
+                expect(event.id not in ids, f"the event {event.id} came twice")
+                is_first = event.order_id not in versions
+                expect(is_first == (event.type == "order.placed.v1"), f"{event.type} came before the order was placed")
+                expect(version >= versions.get(event.order_id, 0), f"{event.id} came after a later version")
+                ids.add(event.id)
+                versions[event.order_id] = version
+                is_cancelled |= event.type == "order.cancelled.v1"
+                if event.type in END_EVENTS:
+                    ended.add(event.order_id)
+                    on_progress("followed", len(ended), orders)
+                if len(ended) == orders and is_cancelled:
+                    break
+    except TimeoutError:
+        raise DemoFailed(f"the events of {orders - len(ended)} orders did not come") from None
+    return Row(what="events", order=f"{len(ids)} of {orders} orders", status="received", remark="each once, in order")
 
 
 async def _ended(shop: OrderClient, order: Order) -> Order:
