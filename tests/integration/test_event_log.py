@@ -31,8 +31,10 @@ from order_shared.storage.event_log.read import (
     PositionExpired,
 )
 from order_shared.storage.event_log.repair import EventLogRepair
+from order_shared.storage.migrations import MigratedTable, Migration
+from order_shared.storage.order_items import item_key
 from tests import tables
-from tests.factories import make_customer, make_order
+from tests.factories import make_customer, make_order, make_record
 from tests.integration.conftest import Storage
 
 MAX_ORDERS = 7
@@ -284,6 +286,21 @@ async def test_a_cursor_that_has_expired_repeats_no_event(log: Log) -> None:
     cancelled = log.after(order, "confirmed", "cancel_requested")
     assert await log.append(cancelled) == 2
     assert names(await log.read_all()) == ["2.confirmed", "3.cancel_requested"]
+
+
+async def test_a_migration_of_an_order_adds_no_event(log: Log) -> None:
+    storage = log.storage
+    order = replace(log.order(), stores_history=False)
+    await storage.orders.add(order, make_record(order))
+    cancelled = await storage.orders.move(order, order.cancel(storage.clock()))
+    assert await log.append(cancelled) == 2
+    item = await storage.dynamo.get(storage.tables.orders, item_key(order.customer.key, order.created_at))
+    assert item is not None
+    assert await Migration.of(storage.dynamo, storage.tables, MigratedTable.ORDERS).rewrite(item)
+    migrated = await storage.orders.get(order.customer, order.order_id)
+    assert migrated.stores_history
+    assert await log.append(migrated) == 0
+    assert names(await log.read_all()) == ["1.placed", "2.cancelled"]
 
 
 async def test_pages_are_linked_and_expire(log: Log) -> None:

@@ -45,6 +45,17 @@ async def test_every_change_is_one_event_however_often_its_message_arrives(world
     assert 'order_messages_total{outcome="acknowledged"} 25.0' in exposed
 
 
+async def test_an_order_with_a_timeline_has_the_events_that_it_proves_and_is_counted(world: World) -> None:
+    queue, metrics = MemoryQueue(), NotifierMetrics()
+    order = await world.add(make_order(stores_history=False))
+    ended = await world.orders.move(order, order.cancel(world.store.clock()))
+    await queue.send([OutgoingMessage(message_of(ended))])
+    async with notifying(world, queue, metrics):
+        await eventually(lambda: not queue.messages)
+    assert [event.change for event in await world.events()] == ["placed", "cancelled"]
+    assert "order_timeline_orders_total 1.0" in metrics.exposition().decode()
+
+
 async def test_a_message_that_is_no_change_is_a_dead_letter(world: World) -> None:
     queue = MemoryQueue()
     await queue.send([OutgoingMessage("{}")])

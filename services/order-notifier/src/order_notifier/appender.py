@@ -23,11 +23,22 @@ Waiting = dict[Change, "asyncio.Future[None]"]
 
 
 class Appender:
-    def __init__(self, orders: OrderRepository, log: EventLogWriter, *, on_appended: Callable[[int], None]) -> None:
-        """Create an appender. `on_appended` is called with the number of events of each append."""
+    def __init__(
+        self,
+        orders: OrderRepository,
+        log: EventLogWriter,
+        *,
+        on_appended: Callable[[int], None],
+        on_timelines: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Create an appender. `on_appended` is called with the number of events of each append.
+
+        `on_timelines` is called with the number of orders whose history is derived from a timeline.
+        """
         self._orders = orders
         self._log = log
         self._on_appended = on_appended
+        self._on_timelines = on_timelines
         self._waiting: defaultdict[str, Waiting] = defaultdict(dict)
         self._running: dict[str, asyncio.Task[None]] = {}
 
@@ -71,6 +82,7 @@ class Appender:
             orders = [order for order in found if isinstance(order, Order)]
             if orders:
                 self._on_appended(await self._log.append(tenant, orders))
+                self._on_timelines(sum(not order.stores_history for order in orders))
         except Exception as error:  # noqa: BLE001 - the waiting messages get it
             if len(batch) > 1 and not isinstance(error, StorageUnavailable):
                 for change, outcome in batch.items():

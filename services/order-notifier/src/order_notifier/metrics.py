@@ -12,6 +12,9 @@ class NotifierMetrics(Metrics):
         self.consumer = ConsumerMetrics(self.registry)
         self._events = self._counter("order_events", "Events appended to the logs.")
         self._append_events = self._histogram("order_append_events", "Events per append.", buckets=APPEND_BUCKETS)
+        self.timelines = self._counter(
+            "order_timeline_orders", "Changed orders without a stored history, whose events come from their timeline."
+        )
 
     def appended(self, events: int) -> None:
         if events:

@@ -20,7 +20,9 @@ class Notifier:
     """Consumer of the change feed in one process, and its appender."""
 
     def __init__(self, settings: NotifierSettings, adapters: Adapters, metrics: NotifierMetrics) -> None:
-        self._appender = Appender(adapters.orders, adapters.event_writer, on_appended=metrics.appended)
+        self._appender = Appender(
+            adapters.orders, adapters.event_writer, on_appended=metrics.appended, on_timelines=metrics.timelines.inc
+        )
         self._handlings = HandlingReport(expected=EXPECTED)
         self._consumer = Consumer(
             adapters.queue,
