@@ -13,7 +13,7 @@ NOT_SIMULATED: Mapping[str, str] = {
 
 ONE_RELEASE = (
     "no release of a run writes a version that another does not know; integration/test_migrate.py, "
-    "e2e/test_last_release.py, processor/test_events_versions.py"
+    "e2e/test_last_release.py, unit/processor/test_message_versions.py"
 )
 MIGRATED_MEANWHILE = (
     "a migration between the two requests of a cancellation is rare; integration/test_migrate.py -k read_the_timeline"
@@ -33,6 +33,7 @@ WAKES_ANYWAY = "a handling that ends wakes the poller as well; unit/shared/test_
 ROTATION = "decides only which keys a sweep reads next, and a run has few keys; unit/shared/test_outbox.py"
 LOGS_ONLY = "changes only what is logged or traced; unit/shared/test_logging.py, unit/shared/test_tracing.py"
 MEASURES = "measures only; unit/shared/test_consumer_metrics.py"
+MEASURES_TIMELINES = "measures only; unit/notifier/test_notifier.py -k timeline"
 NO_SUCH_EVENT = "every event that can be read has a flow; unit/processor/test_handlers.py"
 HAS_TOKEN = "only an order that must be paid is reserved, and its token stays until it ends"
 MOVES_NOTHING = "a line whose shard has enough moves nothing: one read more"
@@ -97,6 +98,8 @@ EXEMPT: Mapping[str, str] = {
     "appender.Appender._append: always  orders": NO_DELETED_ORDER,
     "appender.Appender._append: never  isinstance(order, UnreadableOrder)": NO_NEWER_ORDER,
     "appender.Appender._append: always  not outcome.done()": NO_NEWER_ORDER,
+    "appender.Appender._append: skipped  "
+    "self._on_timelines(sum(not order.stores_history for order in orders))": MEASURES_TIMELINES,
     "appender.Appender._append: skipped  "
     "batch[Change(order.customer, order.created_at)].set_exception(ChangedOrderUnreadable(order": NO_NEWER_ORDER,
     "appender.Appender._append: never  len(batch) > 1 and not isinstance(error, StorageUnavailable)": ALONE,
