@@ -13,7 +13,7 @@ import yaml
 from devstack.stack import Stack, running_infrastructure
 from order_shared.domain.clock import utc_now
 from order_shared.domain.order.models import Customer
-from order_shared.naming import ORDER_API, ORDER_PROCESSOR
+from order_shared.naming import ORDER_API, ORDER_NOTIFIER, ORDER_PROCESSOR
 from order_shared.runtime.adapters import open_adapters
 from order_shared.runtime.metrics import Metrics
 from tests.e2e.conftest import QUICK, Shop, open_shop
@@ -35,6 +35,7 @@ def configuration(stack: Stack, directory: Path) -> Path:
     targets = {
         "order-api": urlsplit(stack.api).netloc,
         "order-processor": urlsplit(stack.services[ORDER_PROCESSOR.name]).netloc,
+        "order-notifier": urlsplit(stack.services[ORDER_NOTIFIER.name]).netloc,
     }
     config = yaml.safe_load((OBSERVABILITY / "prometheus" / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": SECOND, "evaluation_interval": SECOND}
@@ -66,8 +67,9 @@ async def test_a_stopped_processor_and_a_parked_order_are_told(tmp_path: Path) -
         await asyncio.to_thread(stack.start_payments)
         await asyncio.to_thread(stack.start, ORDER_API)
         await asyncio.to_thread(stack.start, ORDER_PROCESSOR)
+        await asyncio.to_thread(stack.start, ORDER_NOTIFIER)
         with running_prometheus(configuration(stack, tmp_path), tmp_path / "prometheus") as prometheus:
-            await eventually(lambda: len(prometheus.query("up == 1")) == 2, "both services scraped")
+            await eventually(lambda: len(prometheus.query("up == 1")) == 3, "all services scraped")
             async with open_shop(stack) as shop:
                 await shop.stock("TEA", 10)
                 await shop.ended((await shop.post()).json()["id"])

@@ -54,7 +54,7 @@ async def running(process: subprocess.Popen[str], state: Path) -> Described:
 def pids_of(described: Described) -> dict[str, int]:
     pids = described["pids"]
     assert isinstance(pids, dict)
-    assert set(pids) == {"order-api", "order-processor", "emulator", "payments"}
+    assert set(pids) == {*SERVICE_NAMES, "emulator", "payments"}
     return pids
 
 

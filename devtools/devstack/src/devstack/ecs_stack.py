@@ -65,6 +65,6 @@ def running_ecs_stack(
         command += [f"--never-starts={service}" for service in never_start]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         ecs = group.start("ecs", command, environment)
-        embedded = embedded or start_emulator(group, services=EMBEDDED)[1]
+        embedded = embedded or start_emulator(group)[1]
         provision(local_session(), endpoint=embedded, prefix=f"{ENVIRONMENT}-")
         yield EcsStack(group, endpoints_of(ecs.wait_for_address(), embedded))
