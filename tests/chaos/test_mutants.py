@@ -150,6 +150,9 @@ def test_every_condition_of_an_order_is_found(real: list[Mutant]) -> None:
         "CANCEL_NOT_REQUESTED",
         "STORES_HISTORY",
         "STORES_TIMELINE",
+        'FIELDS["parked"].does_not_exist()',
+        'FIELDS["parked"].equals(_parked_item(after.parking.parked))',
+        'FIELDS["parked"].equals(_parked_item(after.parking.parked))',
         'FIELDS["payment_id"].does_not_exist()',
         'FIELDS["payment_id"].equals(order.payment.id)',
     ]

@@ -51,10 +51,11 @@ async def test_one_view_for_programs(shop: Shop, state: Path) -> None:
     assert [(each["name"], each["up"], each["of"]) for each in view["sources"]] == [
         ("order-api", 1, 1),
         ("order-processor", 1, 1),
+        ("order-notifier", 1, 1),
         ("sqs", 1, 1),
         ("dynamodb", 1, 1),
     ]
-    assert all(view["sources"][number]["versions"] for number in (0, 1))
+    assert all(view["sources"][number]["versions"] for number in (0, 1, 2))
     assert all(isinstance(value, int) for value in view["queue"].values())
 
 

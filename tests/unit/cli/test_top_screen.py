@@ -121,6 +121,11 @@ views = st.builds(
 )
 
 
+WITH_ANOTHER_SERVICE = replace(
+    BUSY, sources=[Source(name="order-notifier", up=1, of=1), *BUSY.sources], last_orders=[order_line("ord_1")] * 6
+)
+
+
 def shown(view: View, width: int = WIDTH, height: int = HEIGHT) -> str:
     console = Console(file=io.StringIO(), width=width, height=height, markup=False, emoji=False, highlight=False)
     with console.capture() as capture:
@@ -134,8 +139,13 @@ def test_it_is_as_large_as_it_says_whatever_it_shows(view: View) -> None:
     assert all(line.plain.isprintable() for line in lines(view))
 
 
-def test_on_a_terminal_of_its_size_it_fills_every_line() -> None:
-    assert [len(line) for line in shown(BUSY).splitlines()] == [WIDTH] * HEIGHT
+@pytest.mark.parametrize("view", [BUSY, WITH_ANOTHER_SERVICE], ids=["busy", "another service"])
+def test_on_a_terminal_of_its_size_it_fills_every_line(view: View) -> None:
+    assert [len(line) for line in shown(view).splitlines()] == [WIDTH] * HEIGHT
+
+
+def test_a_further_service_takes_the_place_of_an_order() -> None:
+    assert shown(WITH_ANOTHER_SERVICE).count("ord_1") == 5
 
 
 def test_a_larger_terminal_changes_nothing() -> None:

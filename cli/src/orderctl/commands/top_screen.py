@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from rich.align import AlignMethod
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from order_operations.live.last_orders import COUNT
 from order_operations.live.view import OrderLine, Quantiles, Source, View
 from order_shared.domain.money.currencies import format_amount
 from orderctl.commands import figures
@@ -39,14 +39,15 @@ class Screen:
 
 def lines(view: View) -> list[Text]:
     """Return HEIGHT lines, each WIDTH wide."""
-    pairs = zip(_left(view), _right(view), strict=True)
+    pairs = zip_longest(_left(view), _right(view), fillvalue=Text(" " * COLUMN))
     gap = " " * (WIDTH - 2 * COLUMN)
-    return [
+    above = [
         _row(f"orderctl top · {view.where}", f"{view.at:%Y-%m-%d %H:%M:%S} UTC", WIDTH, "bold"),
         *_history(view),
         *(Text.assemble(left, gap, right) for left, right in pairs),
-        *_last_orders(view.last_orders),
+        _title("last orders", ID).append(" tenant     status             total     age", QUIET),
     ]
+    return [*above, *_last_orders(view.last_orders, HEIGHT - len(above))]
 
 
 def _history(view: View) -> Iterator[Text]:
@@ -87,11 +88,11 @@ def _right(view: View) -> Iterator[Text]:
     yield from map(_source, view.sources)
 
 
-def _last_orders(orders: Sequence[OrderLine]) -> Iterator[Text]:
-    yield _title("last orders", ID).append(" tenant     status             total     age", QUIET)
-    shown = [_order(order) for order in orders[:COUNT]]
+def _last_orders(orders: Sequence[OrderLine], count: int) -> Iterator[Text]:
+    """Return `count` lines."""
+    shown = [_order(order) for order in orders[:count]]
     yield from shown
-    for _ in range(COUNT - len(shown)):
+    for _ in range(count - len(shown)):
         yield Text(" " * WIDTH)
 
 
