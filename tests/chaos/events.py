@@ -72,7 +72,7 @@ class Reaper:
 
     @property
     def unkilled(self) -> list[Point]:
-        """Return the kinds of request that were met, and at which nobody was killed."""
+        """Return the kinds of request that were seen without a kill."""
         return sorted(point for point in self.seen if not self.kills[point])
 
     async def stop(self) -> None:
@@ -159,7 +159,7 @@ def _details(verdict: Verdict) -> list[str]:
 
 async def read_log(world: World, tenant: str, orders: Sequence[Order]) -> list[NumberedEvent]:
     """Return the tenant's events once there are as many as changes of its orders, or time is up."""
-    expected = sum(len(events_of(order)) for order in orders)
+    expected = sum(len(OrderEvents.of(order)) for order in orders)
     reader = world.books.event_reader
     found: list[NumberedEvent] = []
 
@@ -178,10 +178,6 @@ async def read_log(world: World, tenant: str, orders: Sequence[Order]) -> list[N
     return found
 
 
-def events_of(order: Order) -> OrderEvents:
-    return OrderEvents(customer=order.customer, order_id=order.order_id, version=1, history=order.history)
-
-
 def compare(orders: Sequence[Order], found: Sequence[NumberedEvent]) -> list[str]:
     """Return what is wrong with a log: events that are missing, doubled, strange or out of order, and gaps."""
     faults: list[str] = []
@@ -192,7 +188,7 @@ def compare(orders: Sequence[Order], found: Sequence[NumberedEvent]) -> list[str
     for each in found:
         of_order[each.event.order_id].append(each.event)
     for order in orders:
-        expected, actual = list(events_of(order)), of_order.pop(order.order_id, [])
+        expected, actual = list(OrderEvents.of(order)), of_order.pop(order.order_id, [])
         if actual != expected:
             faults.append(f"{order.order_id} has {_names(actual)}, not {_names(expected)}")
     faults += [f"{order_id} has events, and does not exist" for order_id in of_order]

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from devstack.stack import running_infrastructure
+from order_shared.domain.order.events import OrderEvents
 from order_shared.domain.order.models import Order
 from order_shared.storage.event_log.read import NumberedEvent, Position
-from tests.chaos.events import PROCESSES, compare, events_of, run_events
+from tests.chaos.events import PROCESSES, compare, run_events
 from tests.chaos.world import open_world
 from tests.factories import make_order
 
@@ -25,7 +26,7 @@ async def test_every_change_is_one_event_while_processes_are_killed(tmp_path: Pa
 
 
 def log_of(orders: Sequence[Order]) -> list[NumberedEvent]:
-    events = [event for order in orders for event in events_of(order)]
+    events = [event for order in orders for event in OrderEvents.of(order)]
     return [
         NumberedEvent(event=event, after=Position(epoch=1, sequence=number + 1))
         for number, event in enumerate(events, 1)

@@ -14,7 +14,7 @@ from typing import Final
 
 from order_shared.domain.order.history import HistoryEntry, OrderChange
 from order_shared.domain.order.ids import OrderId
-from order_shared.domain.order.models import Customer
+from order_shared.domain.order.models import Customer, Order
 
 
 class EventType(StrEnum):
@@ -66,6 +66,11 @@ class OrderEvents:
     order_id: OrderId
     version: int
     history: tuple[HistoryEntry, ...]
+
+    @classmethod
+    def of(cls, order: Order) -> "OrderEvents":
+        """Return all events of an order."""
+        return cls(customer=order.customer, order_id=order.order_id, version=1, history=order.history)
 
     def __len__(self) -> int:
         return sum(len(entry.types) for entry in self.history)

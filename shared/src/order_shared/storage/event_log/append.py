@@ -33,12 +33,12 @@ from order_shared.storage.event_log.items import (
     LOG_KEY,
     RETENTION,
     Head,
-    LogPage,
     LogState,
     cursor_item,
     cursor_key,
     head_item,
     head_key,
+    next_page,
     page_item,
     state_item,
     to_head,
@@ -135,10 +135,7 @@ class DynamoEventLogWriter:
 
     def _writes(self, tenant: str, log: _Log, head: Head, missing: Sequence[OrderEvents]) -> list[WriteOperation]:
         now = self._clock()
-        page = LogPage(
-            sequence=head.next, previous=head.last, entries=tuple(missing), expires_at=to_seconds(now + RETENTION)
-        )
-        after = Head(next=page.end, last=page.sequence, epoch=head.epoch, born=head.born)
+        page, after = next_page(head, missing, now)
         unchanged: Condition = ABSENT
         if log.head is not None:
             unchanged = F("next").equals(head.next) & F("epoch").equals(head.epoch)

@@ -10,7 +10,7 @@ The events of a tenant are numbered from 1 on without a gap. A page contains the
 those of one order. `born` is the time at which the environment's log began: older changes have no events.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -68,6 +68,14 @@ class LogPage:
 
     def is_expired(self, now: datetime) -> bool:
         return self.expires_at <= to_seconds(now)
+
+
+def next_page(head: Head, entries: Sequence[OrderEvents], now: datetime) -> tuple[LogPage, Head]:
+    """Return the page that follows the log of `head`, and the head after it."""
+    page = LogPage(
+        sequence=head.next, previous=head.last, entries=tuple(entries), expires_at=to_seconds(now + RETENTION)
+    )
+    return page, Head(next=page.end, last=page.sequence, epoch=head.epoch, born=head.born)
 
 
 def head_key(tenant: str) -> Item:

@@ -27,13 +27,13 @@ from order_shared.storage.event_log.items import (
     ABSENT,
     LOG_KEY,
     RETENTION,
-    Head,
     LogPage,
     LogState,
     cursor_item,
     cursor_key,
     head_item,
     head_key,
+    next_page,
     page_item,
     to_head,
     to_page,
@@ -97,7 +97,7 @@ class _Comparing:
             self._unreadable.append(order)
             return
         cursor = cursors.get(order.order_id, {"version": 0})
-        changes = [event for event in _events_of(order) if self.since <= event.at < self._until]
+        changes = [event for event in OrderEvents.of(order) if self.since <= event.at < self._until]
         self._events += len(changes)
         late = tuple(event for event in changes if event.version > cursor["version"])
         if late:
@@ -243,10 +243,7 @@ class EventLogRepair:
                 return 0  # restored to a time before its first event: the next comparison finds them late
             head, now = to_head(item), self._clock()
             entries = [entry for gap in gaps for entry in _entries_of(gap)]
-            page = LogPage(
-                sequence=head.next, previous=head.last, entries=tuple(entries), expires_at=to_seconds(now + RETENTION)
-            )
-            after = Head(next=page.end, last=page.sequence, epoch=head.epoch, born=head.born)
+            page, after = next_page(head, entries, now)
             unchanged = F("next").equals(head.next) & F("epoch").equals(head.epoch)
             writes = [
                 Put(self._tables.events, head_item(tenant, after), unchanged),
@@ -267,10 +264,6 @@ class EventLogRepair:
                 continue
             return sum(map(len, entries))
         raise StorageUnavailable(f"the log of {tenant} changed in all {ATTEMPTS} attempts to append", contended=True)
-
-
-def _events_of(order: Order) -> OrderEvents:
-    return OrderEvents(customer=order.customer, order_id=order.order_id, version=1, history=order.history)
 
 
 def _entries_of(gap: OrderGap) -> list[OrderEvents]:
