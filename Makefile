@@ -18,7 +18,7 @@ CONFIRM = $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
 # Packages that are published or deployed on their own.
 SERVICE_NAMES = $(shell PYTHONPATH=shared/src $(PYTHON) -sS -m order_shared.naming)
-PACKAGES = aws-json-client order-shared $(SERVICE_NAMES) order-operations order-client orderctl devstack fake-ecs
+PACKAGES = aws-json-client order-pages order-shared $(SERVICE_NAMES) order-operations order-client orderctl devstack fake-ecs
 
 # Test processes, each with its own stack and engines.
 WORKERS ?= 2
@@ -204,7 +204,7 @@ $(OLD):
 
 ##@ Work on it
 .PHONY: setup setup-infra setup-reference quick test reference check docs snapshot format workflows services dashboards \
-	dynamodb-local prometheus lock
+	dynamodb-local prometheus vendored lock
 setup: ## Create the virtual environments (all targets do this automatically)
 	@$(SETUP) install workspace emulator
 
@@ -290,6 +290,9 @@ dynamodb-local: .local/dynamodb-local/DynamoDBLocal.jar ## Fetch a second engine
 
 prometheus: ## Fetch Prometheus for the tests of its rules, unless it is installed (Debian package, without root)
 	@{ command -v prometheus && command -v promtool; } > /dev/null || $(MAKE) .local/prometheus/usr/bin/promtool
+
+vendored: setup ## Write the script of the web pages from its npm package (npm)
+	@$(BIN)/python -m devtools.vendored
 
 lock: setup ## Update the locks to the newest versions; fail if one would be older than before
 	@$(BIN)/python -Es -m devtools.setup lock

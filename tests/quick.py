@@ -17,6 +17,7 @@ BRANCHES = ("main", "origin/main")
 
 TESTS = {
     "packages/aws-json-client/": ["tests/unit/aws_json_client"],
+    "packages/order-pages/": ["tests/unit/pages"],
     "shared/": ["tests/unit/shared"],
     "services/order-api/": ["tests/unit/api"],
     "services/order-processor/": ["tests/unit/processor", "tests/simulation/test_campaign.py"],

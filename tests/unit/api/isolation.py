@@ -46,7 +46,7 @@ PUBLIC = frozenset(
         "/openapi.json",
         "/pages/errors",
         "/pages/errors/{code}",
-        "/pages/static/pages.css",
+        "/pages/static/{name}",
         "/readyz",
         "/redoc",
         "/serving",

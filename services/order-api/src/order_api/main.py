@@ -29,6 +29,7 @@ from order_api.product.service import ProductService
 from order_api.routes import ROUTES
 from order_api.server import make_server
 from order_api.tenant_order.service import TenantOrderService
+from order_pages.headers import PageHeaders
 from order_shared.domain.clock import Clock, UniqueClock
 from order_shared.messaging.publisher import MessagePublisher, Publisher
 from order_shared.runtime.adapters import Adapters, open_adapters
@@ -112,7 +113,8 @@ def create_app(
         tracing=tracing,
         lifecycle=lifecycle,
         public_address=settings.public_address,
-    )  # the middleware added last is the outermost
+    )
+    app.add_middleware(PageHeaders)  # the middleware added last is the outermost
     return app
 
 

@@ -13,7 +13,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from order_api.auth import TokenVerifier, bearer_token
-from order_api.dependencies import OPERATIONAL, PAGES
+from order_api.dependencies import OPERATIONAL
 from order_api.health.lifecycle import Lifecycle
 from order_api.limits import (
     MAX_BODY_BYTES,
@@ -36,21 +36,10 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 CLOSE = (b"connection", b"close")
-Headers = tuple[tuple[bytes, bytes], ...]
-PAGE_HEADERS: Headers = (
-    (
-        b"content-security-policy",
-        b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
-    ),
-    (b"referrer-policy", b"same-origin"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-)
-"""Security headers of every response below `/pages/`, errors included."""
 
 
 class RequestContext:
-    """Outermost middleware: request id, log line, metrics and unexpected errors.
+    """Middleware around all others but PageHeaders: request id, log line, metrics and unexpected errors.
 
     Every response, errors included, gets the headers in `state["response_headers"]`. A HEAD request is handled as GET,
     and its response is sent without the body.
@@ -75,7 +64,7 @@ class RequestContext:
         if is_head:
             scope = {**scope, "method": "GET"}  # a copy: the server must not send the body
         request_id = _request_id(scope)
-        response_headers = [(b"x-request-id", request_id.encode()), *_page_headers(scope["path"])]
+        response_headers = [(b"x-request-id", request_id.encode())]
         traceparent = self._tracing.traceparent() or _traceparent(scope)
         scope.setdefault("state", {}).update(
             request_id=request_id,
@@ -227,10 +216,6 @@ class Admission:
             return message
 
         return bounded
-
-
-def _page_headers(path: str) -> Headers:
-    return PAGE_HEADERS if path.startswith(PAGES) else ()
 
 
 def _request_id(scope: Scope) -> str:

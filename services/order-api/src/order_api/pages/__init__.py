@@ -1,1 +1,1 @@
-"""Web pages: HTML from the server, without scripts. The middleware RequestContext adds their security headers."""
+"""Public web pages, below `/pages/`, with the kit `order_pages`: they need no token and no JavaScript."""

@@ -1,0 +1,66 @@
+"""Frame of every page: head, navigation, main content."""
+
+from dataclasses import dataclass
+
+import htpy as h
+
+from order_pages.static_files import ICON, SCRIPT, STYLE, address_of
+
+CONTENT = "content"
+"""Id of the main content, the target of the first link of a page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Pages with one name and one navigation."""
+
+    name: str
+    links: tuple[Link, ...] = ()
+
+    def page(
+        self,
+        title: str,
+        *content: h.Node,
+        path: str = "",
+        beside: h.Node = None,
+        is_live: bool = False,
+        lang: str = "en",
+    ) -> str:
+        """Return a page of the site, with its title as the only `h1`.
+
+        `path` marks the current link of the navigation. `beside` is shown left of the content on wide screens. Only a
+        live page loads the script.
+        """
+        return str(
+            h.html(lang=lang)[
+                h.head[
+                    h.meta(charset="utf-8"),
+                    h.meta(name="viewport", content="width=device-width, initial-scale=1"),
+                    h.title[f"{title} · {self.name}"],
+                    h.link(rel="stylesheet", href=address_of(STYLE)),
+                    h.link(rel="icon", type="image/svg+xml", href=address_of(ICON)),
+                    h.script(src=address_of(SCRIPT), defer=True) if is_live else None,
+                ],
+                h.body[
+                    h.a(".skip", href=f"#{CONTENT}")["Skip to the content"],
+                    h.header[h.strong[self.name], self._navigation(path)],
+                    h.div(class_={"columns": beside is not None})[
+                        beside,
+                        h.main(id=CONTENT, tabindex="-1")[h.h1[title], content],
+                    ],
+                ],
+            ]
+        )
+
+    def _navigation(self, path: str) -> h.Node:
+        if not self.links:
+            return None
+        return h.nav(aria_label="Pages")[
+            (h.a(href=link.path, aria_current="page" if link.path == path else None)[link.text] for link in self.links)
+        ]

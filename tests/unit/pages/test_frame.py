@@ -1,0 +1,46 @@
+"""Frame of a page, and its live parts."""
+
+import htpy as h
+
+from order_pages.frame import Link, Site
+from order_pages.live import live_part, message
+from order_pages.static_files import SCRIPT, STYLE, address_of
+
+SITE = Site(name="Lab", links=(Link(path="/pages/lab", text="Lab"), Link(path="/pages/start", text="Start")))
+
+
+def test_a_page_has_its_title_its_navigation_and_its_content() -> None:
+    page = SITE.page("Kill & see", h.p["<none> was lost"], path="/pages/lab")
+    assert page.startswith("<!doctype html>")
+    assert '<html lang="en">' in page
+    assert "<title>Kill &amp; see · Lab</title>" in page
+    assert page.count("<h1>Kill &amp; see</h1>") == 1
+    assert "<p>&lt;none&gt; was lost</p>" in page
+    assert '<a href="/pages/lab" aria-current="page">Lab</a><a href="/pages/start">Start</a>' in page
+    assert f'href="{address_of(STYLE)}"' in page
+    assert page.index('href="#content"') < page.index("<header>") < page.index('<main id="content"')
+
+
+def test_only_a_live_page_loads_the_script() -> None:
+    assert "<script" not in SITE.page("Lab")
+    assert f'<script src="{address_of(SCRIPT)}" defer></script>' in SITE.page("Lab", is_live=True)
+
+
+def test_a_site_without_links_has_no_navigation() -> None:
+    assert "<nav" not in Site(name="Order").page("Order")
+
+
+def test_what_is_beside_the_content_comes_before_it() -> None:
+    page = SITE.page("Lab", beside=h.nav(aria_label="On this page"))
+    assert '<div class="columns"><nav aria-label="On this page"></nav><main' in page
+
+
+def test_a_live_part_names_its_stream() -> None:
+    part = str(live_part("counters", "/pages/lab/counters", h.p["accepted 0"]))
+    assert part == (
+        '<section id="counters" hx-sse:connect="/pages/lab/counters" hx-swap="innerMorph"><p>accepted 0</p></section>'
+    )
+
+
+def test_a_message_has_the_whole_part_and_a_number() -> None:
+    assert message(h.p["accepted\n500"], 7) == b"id: 7\ndata: <p>accepted\ndata: 500</p>\n\n"
