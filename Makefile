@@ -203,8 +203,8 @@ $(OLD):
 	@$(MAKE) $(patsubst $@=%,%,$(filter $@=%,$(RENAMED)))
 
 ##@ Work on it
-.PHONY: setup setup-infra setup-reference quick test reference check docs snapshot format workflows services dashboards \
-	dynamodb-local prometheus vendored lock
+.PHONY: setup setup-infra setup-reference quick test test-browser reference check docs snapshot format workflows services dashboards \
+	screenshots dynamodb-local prometheus browser vendored lock
 setup: ## Create the virtual environments (all targets do this automatically)
 	@$(SETUP) install workspace emulator
 
@@ -217,9 +217,15 @@ setup-reference: setup ## Create the virtual environment with aioboto3, which th
 quick: setup-infra ## Lint, type-check and test the differences from main, in about a minute
 	@$(BIN)/python -m tests.quick
 
-test: setup-infra setup-reference ## Run every test that needs no Docker and no AWS account (ONLY=tests/PATH, or ONLY="words" for pytest -k)
+test: setup-infra setup-reference ## Run every test that needs no Docker and no AWS account (ONLY=tests/PATH, ONLY=browser for that suite, or ONLY="words" for pytest -k)
 	@$(BIN)/pytest $(if $(findstring .py,$(ONLY)),-n 0,-n $(WORKERS) --dist loadfile --no-loadscope-reorder) \
-		$(if $(filter tests/%,$(ONLY)),$(ONLY),$(if $(ONLY),-k "$(ONLY)"))
+		$(if $(filter tests/%,$(ONLY)),$(ONLY),$(or $(SUITE),$(if $(ONLY),-k "$(ONLY)")))
+
+test-browser: setup ## Examine every web page in a browser, in every view (`make test` examines one page of each form)
+	@$(BIN)/pytest tests/browser --all-pages -n $(WORKERS)
+
+# The folder of tests that ONLY names, such as tests/browser; empty if it names none.
+SUITE = $(if $(filter 1,$(words $(ONLY))),$(patsubst %/__init__.py,%,$(wildcard tests/$(ONLY)/__init__.py)))
 
 CONTRACT := order_repository order_payments inventory_repository queue
 
@@ -290,6 +296,17 @@ dynamodb-local: .local/dynamodb-local/DynamoDBLocal.jar ## Fetch a second engine
 
 prometheus: ## Fetch Prometheus for the tests of its rules, unless it is installed (Debian package, without root)
 	@{ command -v prometheus && command -v promtool; } > /dev/null || $(MAKE) .local/prometheus/usr/bin/promtool
+
+screenshots: setup ## Take the pictures of the documents, and one of each web page in each view, into .local/screenshots
+	@$(BIN)/python -m tests.browser.screenshots
+
+# Debian's package; playwright's own browsers are not used.
+browser: ## Install Chromium for the tests of the web pages, unless it is there (Debian package; root or sudo)
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+		command -v apt-get > /dev/null || { echo "this system has no apt-get: install chromium on the PATH by hand"; exit 1; }; \
+		as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		$$as_root apt-get update -qq && \
+		$$as_root apt-get install -qq --yes --no-install-recommends chromium fonts-dejavu-core; }
 
 vendored: setup ## Write the script of the web pages from its npm package (npm)
 	@$(BIN)/python -m devtools.vendored

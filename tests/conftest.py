@@ -30,6 +30,7 @@ typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[a
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lame-duck-seconds", type=float, default=4.0, help="of tests/e2e/test_lame_duck.py; 20 on AWS")
+    parser.addoption("--all-pages", action="store_true", help="tests/browser examines every page, in every view")
 
 
 def pytest_report_header() -> str:

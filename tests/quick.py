@@ -41,7 +41,7 @@ TESTS = {
 MOST = 3
 """Number of rows of the table whose tests are run, rows with the most files first: these take about a minute."""
 
-WHOLE_STACK = ("tests/bench/", "tests/chaos/", "tests/e2e/", "tests/fuzz/")
+WHOLE_STACK = ("tests/bench/", "tests/browser/", "tests/chaos/", "tests/e2e/", "tests/fuzz/")
 OF_INFRA = (
     "infra/constructs/",
     "infra/services/",

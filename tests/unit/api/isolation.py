@@ -40,15 +40,15 @@ ACTOR = "backend"
 PUBLIC = frozenset(
     {
         "/docs",
-        "/docs/oauth2-redirect",
         "/healthz",
         "/metrics",
         "/openapi.json",
+        "/pages/api",
+        "/pages/api/openapi.json",
         "/pages/errors",
         "/pages/errors/{code}",
         "/pages/static/{name}",
         "/readyz",
-        "/redoc",
         "/serving",
     }
 )

@@ -2,7 +2,7 @@
 
 import htpy as h
 
-from order_pages.frame import Link, Site
+from order_pages.frame import Link, Site, breakable
 from order_pages.live import live_part, message
 from order_pages.static_files import SCRIPT, STYLE, address_of
 
@@ -30,9 +30,14 @@ def test_a_site_without_links_has_no_navigation() -> None:
     assert "<nav" not in Site(name="Order").page("Order")
 
 
-def test_what_is_beside_the_content_comes_before_it() -> None:
-    page = SITE.page("Lab", beside=h.nav(aria_label="On this page"))
-    assert '<div class="columns"><nav aria-label="On this page"></nav><main' in page
+def test_the_contents_come_before_the_content() -> None:
+    page = SITE.page("Lab", contents=h.a(href="#kill")["Kill"])
+    links = '<details><summary>On this page</summary><a href="#kill">Kill</a></details>'
+    assert f'<div class="columns"><nav aria-label="On this page">{links}</nav><main' in page
+
+
+def test_a_name_may_break_after_its_separators_only() -> None:
+    assert str(breakable("a_<b>:c")) == "a_<wbr>&lt;b&gt;:<wbr>c"
 
 
 def test_a_live_part_names_its_stream() -> None:

@@ -2,7 +2,6 @@
 
 import gzip
 import re
-from functools import cached_property
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -16,19 +15,16 @@ class Document:
 
     def __init__(self, content: bytes, media_type: str) -> None:
         self.content = content
+        self._compressed = gzip.compress(content, mtime=0) if len(content) >= MIN_COMPRESSED_BYTES else None
         self._media_type = media_type
 
     def response(self, request_headers: Headers, *, cache_control: str = "no-store") -> Response:
         """Return the response, compressed if the client accepts gzip and it is worth it."""
         headers = {"Cache-Control": cache_control, "Vary": "Accept-Encoding"}
-        if len(self.content) >= MIN_COMPRESSED_BYTES and _accepts_gzip(request_headers):
+        if self._compressed is not None and _accepts_gzip(request_headers):
             headers["Content-Encoding"] = "gzip"
             return Response(self._compressed, headers=headers, media_type=self._media_type)
         return Response(self.content, headers=headers, media_type=self._media_type)
-
-    @cached_property
-    def _compressed(self) -> bytes:
-        return gzip.compress(self.content, mtime=0)
 
 
 def _accepts_gzip(headers: Headers) -> bool:

@@ -1,10 +1,14 @@
 """Frame of every page: head, navigation, main content."""
 
+import re
 from dataclasses import dataclass
 
 import htpy as h
 
 from order_pages.static_files import ICON, SCRIPT, STYLE, address_of
+
+SEPARATORS = "_/.:"
+SEPARATED = re.compile(f"([{re.escape(SEPARATORS)}])")
 
 CONTENT = "content"
 """Id of the main content, the target of the first link of a page."""
@@ -28,14 +32,14 @@ class Site:
         title: str,
         *content: h.Node,
         path: str = "",
-        beside: h.Node = None,
+        contents: h.Node = None,
         is_live: bool = False,
         lang: str = "en",
     ) -> str:
         """Return a page of the site, with its title as the only `h1`.
 
-        `path` marks the current link of the navigation. `beside` is shown left of the content on wide screens. Only a
-        live page loads the script.
+        `path` marks the current link of the navigation. `contents` are links to the parts of the page, shown left of it
+        on wide screens and folded above it on others. Only a live page loads the script.
         """
         return str(
             h.html(lang=lang)[
@@ -50,8 +54,8 @@ class Site:
                 h.body[
                     h.a(".skip", href=f"#{CONTENT}")["Skip to the content"],
                     h.header[h.strong[self.name], self._navigation(path)],
-                    h.div(class_={"columns": beside is not None})[
-                        beside,
+                    h.div(class_={"columns": contents is not None})[
+                        _contents(contents),
                         h.main(id=CONTENT, tabindex="-1")[h.h1[title], content],
                     ],
                 ],
@@ -64,3 +68,13 @@ class Site:
         return h.nav(aria_label="Pages")[
             (h.a(href=link.path, aria_current="page" if link.path == path else None)[link.text] for link in self.links)
         ]
+
+
+def _contents(links: h.Node) -> h.Node:
+    title = "On this page"
+    return None if links is None else h.nav(aria_label=title)[h.details[h.summary[title], links]]
+
+
+def breakable(text: str) -> h.Fragment:
+    """Return a name that a browser may break after each underscore, slash, dot and colon."""
+    return h.fragment[([part, h.wbr] if part in SEPARATORS else part for part in SEPARATED.split(text))]

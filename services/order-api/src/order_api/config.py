@@ -82,6 +82,10 @@ class ApiSettings(Settings):
     """Address at which customers reach the API, such as `https://orders.example.com`, without a path. It is the first
     part of a problem's `type`, the page of its code. By default `type` is relative to the address of the request."""
 
+    api_reference: bool | None = None
+    """True if `/pages/api` shows the reference of the API. By default it does, unless `ORDER_ENV` is `prod`. The pages
+    of the error codes are always shown."""
+
     cancel_window: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=366))] = timedelta(hours=24)
     """Time after confirmation during which an order can be cancelled, as ISO 8601: `PT24H`."""
 
@@ -109,6 +113,10 @@ class ApiSettings(Settings):
             raise ValueError(f"{variable}: it must begin with https:// unless ORDER_ENV is local, such as {example}")
         proxy_for(address)  # fails for a proxy that cannot be used
         return self
+
+    @property
+    def shows_reference(self) -> bool:
+        return self.env is not Environment.PROD if self.api_reference is None else self.api_reference
 
     @property
     def keys_need_https(self) -> bool:

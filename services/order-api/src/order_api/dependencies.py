@@ -191,7 +191,7 @@ OPERATIONAL = frozenset({"/healthz", "/serving", "/readyz", "/metrics"})
 process do not fail."""
 PAGES = "/pages/"
 """Path prefix of the web pages, which need no token."""
-PUBLIC = OPERATIONAL | {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+PUBLIC = OPERATIONAL | {"/openapi.json", "/docs"}
 """Other paths that need no token."""
 
 

@@ -11,10 +11,15 @@ from fastapi import FastAPI
 @cache
 def published() -> dict[str, Any]:
     """Return the OpenAPI document that this package contains. It is read at the first call only."""
-    document: dict[str, Any] = json.loads((files("order_api") / "openapi.json").read_bytes())
+    document: dict[str, Any] = json.loads(content())
     return document
 
 
+def content() -> bytes:
+    """Return the document as it is stored."""
+    return (files("order_api") / "openapi.json").read_bytes()
+
+
 def install(app: FastAPI) -> None:
-    """Serve the document at `/openapi.json` and behind `/docs`."""
+    """Serve the document at `/openapi.json`."""
     app.openapi = published  # type: ignore[method-assign]  # documented by FastAPI as the way to replace the document

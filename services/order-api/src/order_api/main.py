@@ -11,6 +11,7 @@ import structlog
 from aiohttp import ClientSession
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from starlette.routing import BaseRoute
 
 from order_api import document, problems
 from order_api.auth import Discovery, JwksClient, KeySource, TokenRules, TokenVerifier, open_session
@@ -24,16 +25,17 @@ from order_api.limits import TenantBuckets
 from order_api.metrics import ApiMetrics
 from order_api.middleware import Admission, RequestContext
 from order_api.order.service import OrderService
+from order_api.pages.views import SITE, SITE_WITH_REFERENCE
 from order_api.product.catalogue import Catalogue
 from order_api.product.service import ProductService
-from order_api.routes import ROUTES
+from order_api.routes import LOCAL_ROUTES, REFERENCE_ROUTES, ROUTES
 from order_api.server import make_server
 from order_api.tenant_order.service import TenantOrderService
 from order_pages.headers import PageHeaders
 from order_shared.domain.clock import Clock, UniqueClock
 from order_shared.messaging.publisher import MessagePublisher, Publisher
 from order_shared.runtime.adapters import Adapters, open_adapters
-from order_shared.runtime.config import load_settings
+from order_shared.runtime.config import Environment, load_settings
 from order_shared.runtime.logging import configure_logging
 from order_shared.runtime.readiness import Readiness
 from order_shared.runtime.sockets import listen
@@ -92,10 +94,13 @@ def create_app(
         version=version("order-api"),
         description="Each order is stored durably before the response, and takes effect once.",
         lifespan=lifespan,
-        routes=[*ROUTES],
+        routes=_routes(settings),
+        docs_url=None,  # the reference replaces FastAPI's pages, which load scripts from elsewhere
+        redoc_url=None,
         telemetry=_telemetry(tracing),
         redirect_slashes=False,  # a path with a wrong trailing slash gets a 404 problem
     )
+    app.state.site = SITE_WITH_REFERENCE if settings.shows_reference else SITE
     problems.install(app)
     document.install(app)
     declared_access(app)  # fails unless every route declares a scope or is public
@@ -116,6 +121,12 @@ def create_app(
     )
     app.add_middleware(PageHeaders)  # the middleware added last is the outermost
     return app
+
+
+def _routes(settings: ApiSettings) -> list[BaseRoute]:
+    if not settings.shows_reference:
+        return [*ROUTES]
+    return [*ROUTES, *REFERENCE_ROUTES, *(LOCAL_ROUTES if settings.env is Environment.LOCAL else ())]
 
 
 def _telemetry(tracing: Tracing) -> TelemetryConfig:

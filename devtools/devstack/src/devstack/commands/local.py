@@ -207,7 +207,7 @@ def _print_addresses(stack: Stack, state: Path) -> None:
     lines = Table.grid(padding=(0, 2))
     for name, address in (
         *stack.services.items(),
-        ("API documentation", f"{stack.api}/docs"),
+        ("API reference", f"{stack.api}/pages/api"),
         ("embedded AWS", stack.aws),
         ("payment sandbox", stack.payments),
         ("addresses and process ids", str(state / STACK_FILE)),

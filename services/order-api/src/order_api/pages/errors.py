@@ -4,7 +4,7 @@ import htpy as h
 
 from order_api.pages.texts import EXPLANATIONS
 from order_api.problems import ERROR_PAGES, KINDS, ProblemKind
-from order_pages.frame import Site
+from order_pages.frame import Site, breakable
 
 
 def error_page(site: Site, kind: ProblemKind) -> str:
@@ -43,8 +43,8 @@ def error_table() -> h.Element:
             (
                 h.tr[
                     h.td[str(int(kind.status))],
-                    h.td[h.a(href=f"{ERROR_PAGES}/{kind.code}")[h.code[kind.code]]],
-                    h.td[kind.title],
+                    h.td[h.a(href=f"{ERROR_PAGES}/{kind.code}")[h.code[breakable(kind.code)]]],
+                    h.td[kind.title, h.span(".quiet")[" · retryable"] if kind.retryable else None],
                 ]
                 for kind in kinds
             )

@@ -1,0 +1,19 @@
+"""Each page and fragment of every site, by the rule."""
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.browser.conftest import AddressOf
+from tests.browser.rule import ALL_VIEWS, VIEWS, faults_of
+from tests.browser.sites import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_page_has_no_fault(
+    browser: Browser, address_of: AddressOf, subject: tuple[Site, str, bool], request: pytest.FixtureRequest
+) -> None:
+    site, path, is_fragment = subject
+    views = ALL_VIEWS if request.config.getoption("--all-pages") else VIEWS
+    found = await faults_of(browser, await address_of(site) + path, is_fragment=is_fragment, views=views)
+    assert [str(each) for each in found] == []
