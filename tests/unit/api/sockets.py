@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from fastapi import FastAPI
+
 from order_api.config import ApiSettings
 from order_api.server import make_server
 from order_shared.runtime.sockets import listen
@@ -22,7 +24,14 @@ def with_settings(**changes: Any) -> ApiSettings:
 async def serving(**changes: Any) -> AsyncIterator[int]:
     """Serve the API over fakes in this process, with changed settings; yield the port."""
     settings = with_settings(**{"keep_alive_seconds": 5} | changes)
-    server = make_server(settings, make_app(settings))
+    async with serving_app(make_app(settings), settings) as port:
+        yield port
+
+
+@asynccontextmanager
+async def serving_app(app: FastAPI, settings: ApiSettings) -> AsyncIterator[int]:
+    """Serve the application in this process; yield the port."""
+    server = make_server(settings, app)
     with listen("127.0.0.1", 0) as socket:
         running = asyncio.create_task(server.serve([socket]))
         try:

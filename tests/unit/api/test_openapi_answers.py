@@ -24,12 +24,8 @@ from tests.unit.api.described import (
 )
 
 
-async def test_its_pages_are_served_to_anyone(api: Api) -> None:
+async def test_it_is_served_to_anyone(api: Api) -> None:
     assert (await api.http.get("/openapi.json")).json() == DOCUMENT
-    for path in ("/docs", "/redoc"):
-        page = await api.http.get(path)
-        assert page.status_code == 200
-        assert "/openapi.json" in page.text
 
 
 @pytest.mark.parametrize("name", BELOW_V1)

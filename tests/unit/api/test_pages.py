@@ -25,17 +25,24 @@ class Page(HTMLParser):
         super().__init__()
         self.elements: list[str] = []
         self.references: list[str] = []
+        self.ids: list[str] = []
         self.attributes: set[str] = set()
         self.text = ""
-        self.feed(html)
+        self.feed(html.encode().decode())  # a plain text: Markup would escape its parts again
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
         self.attributes |= {name for name, _ in attrs}
+        self.ids += [value or "" for name, value in attrs if name == "id"]
         self.references += [value or "" for name, value in attrs if name in {"href", "src"}]
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+    @property
+    def words(self) -> str:
+        """Return the text with single blanks."""
+        return " ".join(self.text.split())
 
 
 @pytest.mark.parametrize("code", KINDS)

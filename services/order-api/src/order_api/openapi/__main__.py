@@ -30,7 +30,7 @@ def main() -> None:
         path.write_text(with_table(path.read_text("utf-8")), "utf-8")
     if sys.argv[1:]:
         return
-    app = FastAPI(routes=[*ROUTES])
+    app = FastAPI(routes=[*ROUTES], docs_url=None, redoc_url=None)
     sys.stdout.buffer.write(f"{json.dumps(openapi.document(app), indent=2, ensure_ascii=False)}\n".encode())
 
 

@@ -96,44 +96,44 @@ for await (const order of client.tenantOrders({ customer: "ada" })) {
     "listEvents": ClientSample(
         python="""\
 async for event in client.events():
-    print(event.type, event.order.id)
+    print(event.type, event.order_id)
 """,
         typescript="""\
 for await (const event of client.events()) {
-  console.log(event.type, event.order.id);
+  console.log(event.type, event.subject);
 }
 """,
     ),
     "streamEvents": ClientSample(
         python="""\
 async for event in client.stream_events():
-    print(event.type, event.order.id)
+    print(event.type, event.order_id)
 """,
         typescript="""\
 for await (const event of client.streamEvents()) {
-  console.log(event.type, event.order.id);
+  console.log(event.type, event.subject);
 }
 """,
     ),
     "listTenantEvents": ClientSample(
         python="""\
 async for event in client.tenant_events():
-    print(event.type, event.order.id, event.customer)
+    print(event.type, event.order_id)
 """,
         typescript="""\
 for await (const event of client.tenantEvents()) {
-  console.log(event.type, event.order.id, event.customer);
+  console.log(event.type, event.subject);
 }
 """,
     ),
     "streamTenantEvents": ClientSample(
         python="""\
 async for event in client.stream_tenant_events():
-    print(event.type, event.order.id, event.customer)
+    print(event.type, event.order_id)
 """,
         typescript="""\
 for await (const event of client.streamTenantEvents()) {
-  console.log(event.type, event.order.id, event.customer);
+  console.log(event.type, event.subject);
 }
 """,
     ),
