@@ -60,6 +60,7 @@ async def faults_of(
         with_script = await _use(page)
         await page.evaluate(_script("open_all"))
         found += await _faults_of_keyboard(page)
+        await page.evaluate(_axe())
         for width, scheme in views:
             await page.set_viewport_size({"width": width, "height": HEIGHT})
             await page.emulate_media(color_scheme=scheme)
@@ -128,7 +129,6 @@ async def _sideways(page: Page, width: int) -> list[Fault]:
 
 
 async def _findings(page: Page, where: str) -> list[Fault]:
-    await page.evaluate(_axe())
     result: dict[str, Any] = await page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     return [
         Fault(kind=Kind.ACCESSIBILITY, detail=f"{where}: {each['id']}: {node['html'][:200]}")

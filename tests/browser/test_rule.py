@@ -1,24 +1,18 @@
 """The rule finds a planted fault of each kind, and none in a page without faults."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-import uvicorn
 from markupsafe import Markup
 from playwright.async_api import Browser
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from order_pages.frame import Site
-from order_pages.headers import PageHeaders
-from order_pages.static_files import static_file
-from order_shared.runtime.sockets import listen
 from tests.browser.rule import Kind, faults_of
+from tests.browser.serving import serving_pages
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -93,10 +87,6 @@ async def planted_fragment(request: Request) -> Response:
     return HTMLResponse(SOUND if name == "sound" else PLANTED[name][1])
 
 
-async def static(request: Request) -> Response:
-    return static_file(request.path_params["name"], request.headers) or Response(status_code=404)
-
-
 async def unprotected_page(request: Request) -> Response:
     """Return a page without the policy, which calls another site."""
     return HTMLResponse(
@@ -105,31 +95,17 @@ async def unprotected_page(request: Request) -> Response:
     )
 
 
-@asynccontextmanager
-async def serving_planted() -> AsyncIterator[str]:
-    app = Starlette(
-        routes=[
-            Route("/pages/planted/{name}", planted_file),
-            Route("/pages/static/{name}", static),
-            Route("/pages/fragments/{name}", planted_fragment),
-            Route("/pages/{name}", planted_page),
-            Route("/open/{name}", unprotected_page),
-        ]
-    )
-    app.add_middleware(PageHeaders)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-    with listen("127.0.0.1", 0) as socket:
-        running = asyncio.create_task(server.serve([socket]))
-        try:
-            yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await running
+ROUTES = [
+    Route("/pages/planted/{name}", planted_file),
+    Route("/pages/fragments/{name}", planted_fragment),
+    Route("/pages/{name}", planted_page),
+    Route("/open/{name}", unprotected_page),
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def planted() -> AsyncIterator[str]:
-    async with serving_planted() as address:
+    async with serving_pages(ROUTES) as address:
         yield address
 
 

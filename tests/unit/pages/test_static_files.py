@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.datastructures import Headers
 
-from order_pages.static_files import FOR_EVER, ICON, MEDIA_TYPES, SCRIPT, STATIC, STYLE, address_of, static_file
+from order_pages.static_files import FOR_EVER, MEDIA_TYPES, SCRIPT, STATIC, STYLE, address_of, static_file
 
 ROOT = Path(__file__).parents[3]
 STATIC_FILES = files("order_pages") / "static"
@@ -22,7 +22,7 @@ def named(file: str) -> str:
     return address_of(file).removeprefix(STATIC)
 
 
-@pytest.mark.parametrize("file", [STYLE, SCRIPT, ICON])
+@pytest.mark.parametrize("file", MEDIA_TYPES)
 def test_a_file_is_kept_for_ever_under_the_name_with_its_hash(file: str) -> None:
     response = static_file(named(file), PLAIN)
     assert response is not None

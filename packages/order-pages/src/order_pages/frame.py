@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 import htpy as h
 
-from order_pages.static_files import ICON, SCRIPT, STYLE, address_of
+from order_pages.static_files import ICON, SCRIPT, STATUS_SCRIPT, STYLE, address_of
+
+SCRIPTS = (STATUS_SCRIPT, SCRIPT)
+"""Scripts of a live page, in the order in which they run."""
 
 SEPARATORS = "_/.:"
 SEPARATED = re.compile(f"([{re.escape(SEPARATORS)}])")
@@ -39,7 +42,7 @@ class Site:
         """Return a page of the site, with its title as the only `h1`.
 
         `path` marks the current link of the navigation. `contents` are links to the parts of the page, shown left of it
-        on wide screens and folded above it on others. Only a live page loads the script.
+        on wide screens and folded above it on others. Only a live page loads the scripts.
         """
         return str(
             h.html(lang=lang)[
@@ -49,7 +52,7 @@ class Site:
                     h.title[f"{title} · {self.name}"],
                     h.link(rel="stylesheet", href=address_of(STYLE)),
                     h.link(rel="icon", type="image/svg+xml", href=address_of(ICON)),
-                    h.script(src=address_of(SCRIPT), defer=True) if is_live else None,
+                    [h.script(src=address_of(each), defer=True) for each in SCRIPTS if is_live],
                 ],
                 h.body[
                     h.a(".skip", href=f"#{CONTENT}")["Skip to the content"],

@@ -6,12 +6,16 @@ CONTENT_TYPE = "text/event-stream"
 
 
 def live_part(name: str, stream: str, *content: h.Node) -> h.Element:
-    """Return a region with the id `name` that each message of `stream` replaces.
+    """Return a region with the id `name` that each message of `stream` replaces, and its status beside it.
 
-    Without JavaScript the content stays as it was rendered: the page needs a link or button that loads it again.
+    The status is "Live", "Paused" or "Signed out"; without JavaScript it asks the reader to load the page again.
     `innerMorph` keeps the focus, and text that is being typed.
     """
-    return h.section({"id": name, "hx-sse:connect": stream, "hx-swap": "innerMorph"})[content]
+    attributes = {"id": name, "hx-sse:connect": stream, "hx-swap": "innerMorph", "hx-trigger": "load, retry"}
+    return h.section[
+        h.p(".live", {"data-live-status": name}, role="status")["Reload the page for newer data"],
+        h.div(attributes)[content],
+    ]
 
 
 def message(content: h.Renderable | str, number: int) -> bytes:

@@ -12,9 +12,10 @@ from order_pages.documents import Document
 STATIC = "/pages/static/"
 STYLE = "pages.css"
 SCRIPT = "htmx.js"
+STATUS_SCRIPT = "live.js"
 ICON = "icon.svg"
 
-MEDIA_TYPES = {STYLE: "text/css", SCRIPT: "text/javascript", ICON: "image/svg+xml"}
+MEDIA_TYPES = {STYLE: "text/css", SCRIPT: "text/javascript", STATUS_SCRIPT: "text/javascript", ICON: "image/svg+xml"}
 FOR_EVER = "public, max-age=31536000, immutable"
 HASH_LENGTH = 12
 
