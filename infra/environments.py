@@ -345,6 +345,8 @@ class Environment:
     stores_history: bool = True
     """Store new orders with their history. Set it to False for the first deployment over a release that cannot read it
     (docs/evolution.md)."""
+    api_reference: bool = True
+    """Show the reference of the API at `/pages/api`, to anyone who reaches the API."""
     former_message_types: bool = False
     """Send messages with the types that the last release reads. Set it to True for the first deployment over it
     (docs/evolution.md)."""
@@ -524,6 +526,7 @@ PROD = Environment(
     quiet_minutes=30,
     exec=False,
     protected=True,
+    api_reference=False,
 )
 
 ENVIRONMENTS = {environment.name: environment for environment in (DEV, UAT, PROD)}

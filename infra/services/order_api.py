@@ -79,6 +79,7 @@ class OrderApi(ServiceWorkspace):
                 "ORDER_JWT_SCOPE_CLAIMS": tokens.scope_claims,
                 "ORDER_JWT_SCOPE_PREFIX": tokens.scope_prefix,
                 "ORDER_STORES_HISTORY": str(self.environment.stores_history).lower(),
+                "ORDER_API_REFERENCE": str(self.environment.api_reference).lower(),
             },
             secrets={"ORDER_CURSOR_SECRETS": data.cursor_secrets_arn},
             stop_timeout=STOP_SECONDS,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 
 import htpy as h
@@ -68,6 +69,9 @@ class Counter:
     def _part(self) -> h.Element:
         return h.p[f"The number is {self.number}."]
 
+    def _has_news(self, sent: int) -> bool:
+        return self.is_ended or self.number != sent
+
     async def _messages(self) -> AsyncIterator[bytes]:
         self.streams += 1
         try:
@@ -75,7 +79,7 @@ class Counter:
                 number = self.number
                 yield message(self._part(), number)
                 async with self.changed:
-                    await self.changed.wait_for(lambda sent=number: self.is_ended or self.number != sent)  # type: ignore[misc]
+                    await self.changed.wait_for(partial(self._has_news, number))
         finally:
             self.streams -= 1
             async with self.changed:

@@ -127,6 +127,17 @@ def test_new_orders_are_stored_as_the_environment_says(monkeypatch: pytest.Monke
     assert stored == {True, False}
 
 
+def test_the_reference_is_shown_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {}
+    for container in containers():
+        if container.service == "order-api":
+            settings = load(container, monkeypatch)
+            assert isinstance(settings, ApiSettings)
+            assert settings.shows_reference is container.environment.api_reference, str(container)
+            shown[container.environment.name] = settings.shows_reference
+    assert (shown["dev"], shown["prod"]) == (True, False)
+
+
 def test_customers_tokens_are_judged_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     faults = []
     for container in containers():
