@@ -17,6 +17,7 @@ PATHS = [
     "/serving",
     "/readyz",
     "/openapi.json",
+    "/pages/api",
     "/pages/errors",
     "/pages/errors/unknown_sku",
 ]

@@ -1,5 +1,6 @@
 """Pages of the problem codes: one for each, for people, safe and readable anywhere."""
 
+import json
 from html.parser import HTMLParser
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from order_api.pages.texts import EXPLANATIONS
 from order_api.problems import KINDS
 from tests.unit.api.conftest import Api, open_api, problem_of
+from tests.unit.api.described import problem_example
 from tests.unit.api.sockets import exchange, problem_in, serving, with_settings
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
@@ -60,6 +62,13 @@ async def test_every_code_has_its_page(api: Api, code: str) -> None:
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in response.text
     for reference in page.references:
         assert reference.startswith("#") or (await api.http.get(reference)).status_code == 200
+
+
+async def test_a_page_shows_an_example_of_its_error(api: Api) -> None:
+    page = Page((await api.http.get("/pages/errors/unknown_sku")).text)
+    assert json.loads(page.text[page.text.index("{") : page.text.rindex("}") + 1]) == problem_example(
+        "placeOrder", "422", "unknown_sku"
+    )
 
 
 async def test_the_list_has_every_code(api: Api) -> None:

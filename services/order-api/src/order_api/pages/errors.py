@@ -1,7 +1,10 @@
 """Pages of the problem codes, to which `type` of each problem refers."""
 
+import json
+
 import htpy as h
 
+from order_api.document import problem_examples
 from order_api.pages.texts import EXPLANATIONS
 from order_api.problems import ERROR_PAGES, KINDS, ProblemKind
 from order_pages.frame import Site, breakable
@@ -21,8 +24,16 @@ def error_page(site: Site, kind: ProblemKind) -> str:
         h.p[explained.cause],
         h.h2["What to do"],
         h.p[explained.remedy],
+        _example(kind.code),
         h.p[h.a(href=ERROR_PAGES)["All errors"]],
     )
+
+
+def _example(code: str) -> h.Node:
+    example = problem_examples().get(code)
+    if example is None:
+        return None
+    return [h.h2["Example"], h.pre[h.code[json.dumps(example, indent=2, ensure_ascii=False)]]]
 
 
 def error_list_page(site: Site) -> str:

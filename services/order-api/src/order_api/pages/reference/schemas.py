@@ -97,6 +97,8 @@ def _restrictions(schema: Node) -> Iterator[h.Node]:
         for keyword, label in PARTS.items():
             if isinstance(part.get(keyword), dict) and "$ref" not in part[keyword]:
                 yield from ((label, text) for text in _restrictions(part[keyword]))
+    if "const" in schema:
+        return  # its only value is its type
     if schema.get("default") not in (None, []):
         yield "default ", h.code[_plain(schema["default"])]
     if examples := schema.get("examples"):
