@@ -57,7 +57,10 @@ async def faults_of(
     async with _opened(browser, address, is_fragment=is_fragment, found=found) as (page, response):
         found += _missing_headers(response)
         found += [Fault(kind=Kind.INLINE, detail=each) for each in await page.evaluate(_script("inline"))]
-        with_script = await _use(page)
+        found += [
+            Fault(kind=Kind.NEEDS_SCRIPT, detail=each) for each in await page.evaluate(_script("without_fallback"))
+        ]
+        with_script = await _uses(page)
         await page.evaluate(_script("open_all"))
         found += await _faults_of_keyboard(page)
         await page.evaluate(_axe())
@@ -67,7 +70,7 @@ async def faults_of(
             found += await _sideways(page, width)
             found += await _findings(page, f"at {width} px, {scheme}")
     async with _opened(browser, address, is_fragment=is_fragment, found=[], has_script=False) as (page, _):
-        found += _only_with_script(with_script, await _use(page))
+        found += _only_with_script(with_script, await _uses(page))
     return [*dict.fromkeys(found)]
 
 
@@ -147,7 +150,7 @@ async def _faults_of_keyboard(page: Page) -> list[Fault]:
     return [Fault(kind=Kind.KEYBOARD, detail=each) for each in missed]
 
 
-async def _use(page: Page) -> list[str]:
+async def _uses(page: Page) -> list[str]:
     """Return what a reader finds and can do on the page: headings, links, fields, forms, buttons."""
     uses: list[str] = await page.evaluate(_script("uses"))
     return uses

@@ -20,7 +20,7 @@ SITE = Site(name="Planted")
 
 SOUND = """
 <form method="post" action="/pages/sound"><label for="count">Orders</label><input id="count" name="count">
-<button>Place</button></form>
+<button hx-post="/pages/sound">Place</button></form>
 <details><summary>More</summary><p>Folded text with <a href="/pages/sound">a link</a>.</p></details>
 """
 
@@ -29,7 +29,6 @@ FILES = {
     "fails.js": "throw new Error('planted');",
     "calls.js": "fetch('http://elsewhere.invalid/orders').catch(() => {});",
     "traps.js": "document.getElementById('trap').addEventListener('keydown', (event) => event.preventDefault());",
-    "htmx.js": "window.htmx = {};",
     "hides.css": "#hidden:focus-visible { outline: none; }",
     "dot.svg": '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
 }
@@ -50,7 +49,7 @@ PLANTED: Mapping[str, tuple[set[Kind], str]] = {
     "too little contrast": ({Kind.ACCESSIBILITY}, '<p><font color="#888888">Quiet text</font></p>'),
     "a picture without text": ({Kind.ACCESSIBILITY}, '<a href="/pages/sound"><img src="/pages/planted/dot.svg"></a>'),
     "a sideways scroll": ({Kind.SIDEWAYS}, f"<table><tr><td>{'x' * 90}</td></tr></table>"),
-    "a control for the mouse only": ({Kind.KEYBOARD}, '<div hx-post="/pages/sound">Place</div>'),
+    "a control for the mouse only": ({Kind.KEYBOARD, Kind.NEEDS_SCRIPT}, '<div hx-post="/pages/sound">Place</div>'),
     "a trap of the focus": (
         {Kind.KEYBOARD},
         (
@@ -65,7 +64,7 @@ PLANTED: Mapping[str, tuple[set[Kind], str]] = {
     "content that a script adds": ({Kind.NEEDS_SCRIPT}, '<script src="/pages/planted/adds.js"></script>'),
     "a button that only htmx sends": (
         {Kind.NEEDS_SCRIPT},
-        '<button hx-post="/pages/sound">Place</button><script src="/pages/planted/htmx.js"></script>',
+        '<button hx-post="/pages/sound">Place</button>',
     ),
 }
 

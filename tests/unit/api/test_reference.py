@@ -55,6 +55,13 @@ def test_it_has_every_operation() -> None:
             assert text_of(parameter.get("description", "")) in PAGE.words
 
 
+def test_headers_of_all_operations_are_described_once() -> None:
+    for description in ("Subject of the customer of your tenant for whom you act", "Your id for the request"):
+        assert PAGE.words.count(description) == 1
+    assert PAGE.words.count("Remaining quota of your tenant") == 1
+    assert PAGE.words.count("The preference of Prefer that was applied") == 2
+
+
 @pytest.mark.parametrize("schema", DOCUMENT["components"]["schemas"])
 def test_it_has_every_field_of_a_schema(schema: str) -> None:
     assert f"schema-{schema}" in PAGE.ids

@@ -1,5 +1,6 @@
 """Section of one operation: parameters, body, examples of calls, answers."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import htpy as h
@@ -26,7 +27,7 @@ def operation_section(specification: Specification, operation: Operation) -> h.E
         h.h4["Example calls"],
         _calls(specification, operation),
         h.h4["Answers"],
-        [_answer(specification, code, specification.resolved(answer)) for code, answer in _successes(operation)],
+        [_answer(specification, code, specification.resolved(answer)) for code, answer in operation.successes],
         _errors(specification, operation),
     ]
 
@@ -36,15 +37,17 @@ def code_block(text: str) -> h.Element:
 
 
 def _parameters(specification: Specification, operation: Operation) -> h.Node:
-    parameters = [specification.resolved(each) for each in operation.node.get("parameters", ())]
+    """Return the parameters by place, except those that every operation has."""
+    every = [specification.resolved(each) for each in operation.node.get("parameters", ())]
+    parameters = [each for each in every if each["name"] not in specification.common_parameters]
     return [
-        (h.h4[PLACES[place]], h.dl(".fields")[(_parameter(each) for each in found)])
+        (h.h4[PLACES[place]], h.dl(".fields")[(parameter_field(each) for each in found)])
         for place in PLACES
         if (found := [each for each in parameters if each["in"] == place])
     ]
 
 
-def _parameter(parameter: Node) -> h.Node:
+def parameter_field(parameter: Node) -> h.Node:
     schema: Node = parameter["schema"]
     if "example" in parameter and "examples" not in schema:
         schema = {**schema, "examples": [parameter["example"]]}
@@ -89,12 +92,9 @@ def _examples(examples: list[Example]) -> h.Node:
     return [h.details[h.summary["Example: ", h.code[each.name]], code_block(each.text)] for each in examples]
 
 
-def _successes(operation: Operation) -> list[tuple[str, Node]]:
-    return [(code, answer) for code, answer in operation.node["responses"].items() if code[0] in "23"]
-
-
 def _answer(specification: Specification, code: str, answer: Node) -> h.Node:
-    headers = answer.get("headers", {})
+    every = answer.get("headers", {}).items()
+    headers = {name: node for name, node in every if name not in specification.common_answer_headers}
     return [
         h.p[h.strong[f"{code} {HTTPStatus(int(code)).phrase}"]],
         block(answer["description"]),
@@ -107,15 +107,17 @@ def _answer(specification: Specification, code: str, answer: Node) -> h.Node:
         ),
         h.details[
             h.summary["Headers"],
-            h.dl(".fields")[(_header(name, specification.resolved(each)) for name, each in headers.items())],
+            header_fields(specification, headers),
         ]
         if headers
         else None,
     ]
 
 
-def _header(name: str, header: Node) -> h.Node:
-    return _parameter({**header, "name": name})
+def header_fields(specification: Specification, headers: Mapping[str, Node]) -> h.Element:
+    """Return the headers of an answer, which are described as parameters are."""
+    resolved = {name: specification.resolved(header) for name, header in headers.items()}
+    return h.dl(".fields")[(parameter_field({**header, "name": name}) for name, header in resolved.items())]
 
 
 def _errors(specification: Specification, operation: Operation) -> h.Node:

@@ -6,7 +6,7 @@ from order_api.pages.errors import error_table
 from order_api.pages.reference.client_samples import PYTHON_SETUP, TYPESCRIPT_SETUP
 from order_api.pages.reference.curl import SETUP
 from order_api.pages.reference.markdown import Section, block, sections
-from order_api.pages.reference.operations import code_block, operation_section
+from order_api.pages.reference.operations import code_block, header_fields, operation_section, parameter_field
 from order_api.pages.reference.schemas import schema_anchor, schema_section
 from order_api.pages.reference.specification import Node, Specification
 from order_pages.frame import Site
@@ -33,6 +33,7 @@ def build(site: Site, path: str, document: Node) -> str:
         block(introduction.text),
         [_section(section) for section in first],
         _setup(),
+        _common_headers(specification),
         [_tag(specification, tag) for tag in specification.tags],
         h.section(id="schemas")[
             h.h2["Schemas"], [schema_section(specification, name) for name in specification.schemas]
@@ -63,6 +64,16 @@ def _setup() -> h.Element:
     ]
 
 
+def _common_headers(specification: Specification) -> h.Element:
+    return h.section(id="common-headers")[
+        h.h2["Common headers"],
+        h.p["Every operation that needs a token accepts these headers:"],
+        h.dl(".fields")[(parameter_field(each) for each in specification.common_parameters.values())],
+        h.p["The answers to these operations have these headers:"],
+        header_fields(specification, specification.common_answer_headers),
+    ]
+
+
 def _tag(specification: Specification, tag: Node) -> h.Element:
     return h.section(id=f"tag-{tag['name']}")[
         h.h2[tag["name"].capitalize()],
@@ -74,7 +85,11 @@ def _tag(specification: Specification, tag: Node) -> h.Element:
 def _contents(specification: Specification, first: list[Section], last: list[Section]) -> h.Node:
     """Return the links to the parts of the page."""
     return [
-        h.ul[(_link(section.anchor, section.title) for section in first), _link("examples", "Examples")],
+        h.ul[
+            (_link(section.anchor, section.title) for section in first),
+            _link("examples", "Examples"),
+            _link("common-headers", "Common headers"),
+        ],
         (
             (
                 h.h2[tag["name"].capitalize()],

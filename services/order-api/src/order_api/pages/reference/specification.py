@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 Node = Mapping[str, Any]
@@ -33,6 +34,11 @@ class Operation:
         return str(self.node["operationId"])
 
     @property
+    def successes(self) -> list[tuple[str, Node]]:
+        """Return the answers that are no errors, by status."""
+        return [(status, answer) for status, answer in self.node["responses"].items() if status[0] in "23"]
+
+    @property
     def is_stream(self) -> bool:
         return any("text/event-stream" in answer.get("content", {}) for answer in self.node["responses"].values())
 
@@ -60,6 +66,21 @@ class Specification:
                 if method in METHODS and node["tags"][0] == tag:
                     yield Operation(method=method.upper(), path=path, node=node)
 
+    @cached_property
+    def common_parameters(self) -> Mapping[str, Node]:
+        """Return the headers that every operation with a token accepts, by name."""
+        return _in_all([_headers_of(self, operation) for operation in self._operations_with_token()])
+
+    @cached_property
+    def common_answer_headers(self) -> Mapping[str, Node]:
+        """Return the headers that every successful answer to a request with a token has, by name."""
+        answers = [answer for operation in self._operations_with_token() for _, answer in operation.successes]
+        return _in_all([answer.get("headers", {}) for answer in answers])
+
+    def _operations_with_token(self) -> list[Operation]:
+        every = [operation for tag in self.tags for operation in self.operations(tag["name"])]
+        return [operation for operation in every if operation.node.get("security")]
+
     def resolved(self, node: Node) -> Node:
         """Return the node that a reference names; any other node as it is."""
         while "$ref" in node:
@@ -77,6 +98,17 @@ class Specification:
             Example(name=name, value=self.resolved(example)["value"])
             for name, example in media.get("examples", {}).items()
         ]
+
+
+def _headers_of(specification: Specification, operation: Operation) -> Mapping[str, Node]:
+    parameters = [specification.resolved(each) for each in operation.node.get("parameters", ())]
+    return {each["name"]: each for each in parameters if each["in"] == "header"}
+
+
+def _in_all(every: Sequence[Mapping[str, Node]]) -> Mapping[str, Node]:
+    """Return the entries of the first mapping that all mappings have."""
+    first, *others = every
+    return {name: node for name, node in first.items() if all(other.get(name) == node for other in others)}
 
 
 def reference_name(node: Node) -> str:
