@@ -5,11 +5,11 @@ from playwright.async_api import Browser
 
 from tests.browser.conftest import AddressOf
 from tests.browser.rule import ALL_VIEWS, VIEWS, faults_of
+from tests.browser.screenshots import IMAGES, PICTURES
 from tests.browser.sites import Site
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-
+@pytest.mark.asyncio(loop_scope="session")
 async def test_a_page_has_no_fault(
     browser: Browser, address_of: AddressOf, subject: tuple[Site, str, bool], request: pytest.FixtureRequest
 ) -> None:
@@ -17,3 +17,7 @@ async def test_a_page_has_no_fault(
     views = ALL_VIEWS if request.config.getoption("--all-pages") else VIEWS
     found = await faults_of(browser, await address_of(site) + path, is_fragment=is_fragment, views=views)
     assert [str(each) for each in found] == []
+
+
+def test_every_picture_of_the_documents_is_taken_by_make_screenshots() -> None:
+    assert {path.name for path in IMAGES.iterdir()} == {picture.file for picture in PICTURES}
