@@ -67,7 +67,7 @@ async def test_every_route_asks_for_its_scope(api: Api, method: str, path: str, 
 def app_with(route: type[APIRoute], path: str, endpoint: Callable[..., Any]) -> FastAPI:
     router = APIRouter(route_class=route)
     router.add_api_route(path, endpoint)
-    app = FastAPI()
+    app = FastAPI(docs_url=None, redoc_url=None)
     app.include_router(router)
     return app
 
