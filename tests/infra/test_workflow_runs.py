@@ -15,7 +15,10 @@ Values = Mapping[str, str]
 OURS = {"vars.ORDER_ACCOUNT_ID": "111122223333", "github.repository": "example/order-platform"}
 FEATURE = {**OURS, "needs.name.outputs.environment": "feat-login"}
 
-CHECKS = ["check/check: check", *(f"check/test: {each}" for each in ("dynamodb-local", "prometheus", "test"))]
+CHECKS = [
+    "check/check: check",
+    *(f"check/test: {each}" for each in ("dynamodb-local", "prometheus", "browser", "test")),
+]
 CHECKS += ["check/images: images"]
 PUSHES = ["images/push: push"]
 SHIPS = [f"images: ship {name}" for name in shipping_order()]
