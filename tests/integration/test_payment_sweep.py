@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from aws_json_client import RetryPolicy
 from devstack.payments.api import make_app
-from devstack.payments.bank import Bank, Status, Token
+from devstack.payments.bank import Bank, Token
+from devstack.payments.intents import Status
 from devstack.payments.options import API_KEY
 from devstack.provision import create_table
 from devstack.stack import KEY, REGION, local_credentials

@@ -9,7 +9,8 @@ from aiohttp.test_utils import TestServer
 
 from devstack.payments import parameters
 from devstack.payments.api import make_app
-from devstack.payments.bank import Bank, Status, Token
+from devstack.payments.bank import Bank, Token
+from devstack.payments.intents import Status
 from devstack.payments.options import API_KEY
 from order_processor.payments.stripe_http import HttpxClient
 

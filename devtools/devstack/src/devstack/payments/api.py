@@ -1,75 +1,25 @@
 """HTTP API of the sandbox, with Stripe's idempotency keys."""
 
-import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from devstack.payments import parameters
-from devstack.payments.bank import Bank, Form, Json, Refusal, invalid
+from devstack.payments.answers import Answer, Ledger, Request
+from devstack.payments.bank import Bank, Refusal, invalid
+from devstack.payments.books import Books, NoBooks
+from devstack.payments.intents import Form, Json
 from devstack.payments.options import API_KEY_PREFIX
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: Json
-    is_saved: bool = True
-
-    def response(self, headers: Mapping[str, str] | None = None) -> web.Response:
-        request_id = {"Request-Id": f"req_{uuid.uuid4().hex[:14]}"}
-        response = web.json_response(self.body, status=self.status, headers={**request_id, **(headers or {})})
-        if self.status >= web.HTTPInternalServerError.status_code:
-            response.headers["Stripe-Should-Retry"] = "false"  # as Stripe does, so that the SDK does not retry
-        return response
-
-
-@dataclass
-class _Use:
-    """Use of an idempotency key. `answer` is None while the request is in progress."""
-
-    request: object
-    answer: Answer | None = None
-
-
-class Ledger:
-    """Responses saved by idempotency key, as in https://docs.stripe.com/api/idempotent_requests."""
-
-    def __init__(self) -> None:
-        self._uses: dict[str, _Use] = {}
-
-    async def once(self, key: str, request: object, work: Callable[[], Awaitable[Answer]]) -> web.Response:
-        use = self._uses.get(key)
-        if use is None:
-            return (await self._first(key, request, work)).response()
-        if use.request != request:
-            message = (
-                "Keys for idempotent requests can only be used with the same parameters they were first used with."
-            )
-            raise Refusal(400, "idempotency_error", None, message)
-        if use.answer is None:
-            raise Refusal(409, "idempotency_error", "idempotency_key_in_use", "The key is in use by another request.")
-        return use.answer.response({"Idempotent-Replayed": "true"})
-
-    async def _first(self, key: str, request: object, work: Callable[[], Awaitable[Answer]]) -> Answer:
-        use = self._uses[key] = _Use(request)
-        try:
-            answer = use.answer = await work()
-        finally:
-            if use.answer is None or not use.answer.is_saved:
-                del self._uses[key]
-        return answer
-
 
 Work = Callable[[web.Request, Form], Awaitable[Json]]
 """Operation of the API. Its parameters are those of the query, or of the form of a POST."""
 
 
-def make_app(bank: Bank) -> web.Application:
-    """Return the HTTP application of the bank."""
-    ledger = Ledger()
+def make_app(bank: Bank, books: Books | None = None) -> web.Application:
+    """Return the HTTP application of the bank, which goes on from the books and writes them."""
+    keeper = _Keeper.opened(bank, books or NoBooks())
 
     async def create(_: web.Request, form: Form) -> Json:
         return bank.create(form)
@@ -102,13 +52,13 @@ def make_app(bank: Bank) -> web.Application:
     app = web.Application()
     app.add_routes(
         [
-            web.post("/v1/payment_intents", _serve(create, ledger, parameters.CREATE)),
-            web.get("/v1/payment_intents", _serve(list_intents, ledger, parameters.LIST)),
-            web.get("/v1/payment_intents/{id}", _serve(retrieve, ledger, parameters.RETRIEVE)),
-            web.post("/v1/payment_intents/{id}/confirm", _serve(confirm, ledger, parameters.CONFIRM)),
-            web.post("/v1/payment_intents/{id}/cancel", _serve(cancel, ledger, parameters.CANCEL)),
-            web.post("/v1/refunds", _serve(refund, ledger, parameters.REFUND)),
-            web.get("/v1/refunds", _serve(list_refunds, ledger, parameters.LIST_REFUNDS)),
+            web.post("/v1/payment_intents", _serve(create, keeper, parameters.CREATE)),
+            web.get("/v1/payment_intents", _serve(list_intents, keeper, parameters.LIST)),
+            web.get("/v1/payment_intents/{id}", _serve(retrieve, keeper, parameters.RETRIEVE)),
+            web.post("/v1/payment_intents/{id}/confirm", _serve(confirm, keeper, parameters.CONFIRM)),
+            web.post("/v1/payment_intents/{id}/cancel", _serve(cancel, keeper, parameters.CANCEL)),
+            web.post("/v1/refunds", _serve(refund, keeper, parameters.REFUND)),
+            web.get("/v1/refunds", _serve(list_refunds, keeper, parameters.LIST_REFUNDS)),
             web.get("/_sandbox/intents", show_books),
             web.get("/healthz", healthz),
         ]
@@ -116,16 +66,44 @@ def make_app(bank: Bank) -> web.Application:
     return app
 
 
-def _serve(work: Work, ledger: Ledger, supported: frozenset[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
+@dataclass(frozen=True)
+class _Keeper:
+    """Keeper of the answers and of the changes that they report."""
+
+    bank: Bank
+    ledger: Ledger
+    books: Books
+
+    @classmethod
+    def opened(cls, bank: Bank, books: Books) -> "_Keeper":
+        """Return the keeper of a bank and a ledger that have the content of the books."""
+        ledger = Ledger()
+        for intent in books.intents():
+            bank.intents[intent.id] = intent
+        for key, request, answer in books.answers():
+            ledger.restore(key, request, answer)
+        return cls(bank, ledger, books)
+
+    async def respond(self, key: str | None, request: Request, work: Callable[[], Awaitable[Answer]]) -> web.Response:
+        async def kept() -> Answer:
+            answer = await work()
+            saved = (key, request, answer) if key is not None and answer.is_saved else None
+            self.books.save(self.bank.take_changed(), saved)
+            return answer
+
+        return (await kept()).response() if key is None else await self.ledger.once(key, request, kept)
+
+
+def _serve(work: Work, keeper: _Keeper, supported: frozenset[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         try:
             _authenticate(request)
             form = await _form(request)
             _check_parameters(form, supported)  # before the key is used: Stripe does not save such a refusal
-            key = request.headers.get("Idempotency-Key")
-            if request.method != "POST" or key is None:
+            if request.method != "POST":
                 return (await _answer(work, request, form)).response()
-            return await ledger.once(key, (request.path, form), lambda: _answer(work, request, form))
+            key = request.headers.get("Idempotency-Key")
+            return await keeper.respond(key, (request.path, form), lambda: _answer(work, request, form))
         except Refusal as refusal:
             return Answer(refusal.status, refusal.body).response()
 

@@ -3,21 +3,20 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from aiohttp import web
 
-from devstack.payments.amounts import AmountRefused, read_amount, statement_text
+from devstack.payments.amounts import AmountRefused, read_amount
+from devstack.payments.intents import Form, Intent, Json, Status
 from devstack.payments.options import SLOW_SECONDS
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 10
-
-Json = Mapping[str, object]
-Form = Mapping[str, str]
 
 
 class Token(StrEnum):
@@ -34,13 +33,6 @@ class Token(StrEnum):
     """Fails once, with a 500 that is saved: the same idempotency key replays it, and another key succeeds."""
     REFUND_SAVES_500 = "pm_sandbox_refund_saves_500"
     """Succeeds, but its refund fails as a payment with SAVES_500 does."""
-
-
-class Status(StrEnum):
-    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
-    PROCESSING = "processing"
-    SUCCEEDED = "succeeded"
-    CANCELED = "canceled"
 
 
 class Refusal(Exception):
@@ -74,59 +66,6 @@ def invalid(code: str | None, message: str, param: str | None = None, status: in
     return Refusal(status, "invalid_request_error", code, message, param, **options)
 
 
-@dataclass(eq=False, kw_only=True)
-class Intent:
-    id: str
-    created: int
-    amount: int
-    currency: str
-    metadata: Mapping[str, str]
-    method_types: tuple[str, ...] | None
-    """Types of payment methods that the payment allows; None for all."""
-    status: Status = Status.REQUIRES_PAYMENT_METHOD
-    cancellation_reason: str | None = None
-    amount_refunded: int = 0
-    refunds: list[Json] = field(default_factory=list)
-    has_failed: bool = False
-    fails_refund: bool = False
-    last_error: Json | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def amount_received(self) -> int:
-        return self.amount if self.status is Status.SUCCEEDED else 0
-
-    def to_json(self) -> Json:
-        return {
-            "id": self.id,
-            "object": "payment_intent",
-            "allowed_payment_method_types": None if self.method_types is None else list(self.method_types),
-            "amount": self.amount,
-            "amount_received": self.amount_received,
-            "cancellation_reason": self.cancellation_reason,
-            "created": self.created,
-            "currency": self.currency,
-            "livemode": False,
-            "last_payment_error": self.last_error,
-            "metadata": dict(self.metadata),
-            "payment_method_types": list(self.method_types or ("card", "us_bank_account")),
-            "status": self.status,
-        }
-
-    def to_row(self) -> Json:
-        return {
-            "id": self.id,
-            "order_id": self.metadata.get("order_id"),
-            "environment": self.metadata.get("environment"),
-            "amount": self.amount,
-            "amount_received": self.amount_received,
-            "amount_refunded": self.amount_refunded,
-            "currency": self.currency,
-            "charged": statement_text(self.amount_received, self.currency),
-            "status": self.status,
-        }
-
-
 @dataclass
 class Bank:
     """Payments by id, oldest first. Changes of one payment run one after another; reads do not wait for them.
@@ -137,6 +76,22 @@ class Bank:
     slow_seconds: float = SLOW_SECONDS
     now: Callable[[], float] = time.time
     intents: dict[str, Intent] = field(default_factory=dict)
+    _changed: dict[str, Intent] = field(default_factory=dict)
+
+    def take_changed(self) -> list[Intent]:
+        """Return the payments that have changed since the last call."""
+        changed, self._changed = self._changed, {}
+        return list(changed.values())
+
+    @asynccontextmanager
+    async def _changing(self, intent_id: str) -> AsyncIterator[Intent]:
+        """Yield a payment that only the block changes. Raises Refusal if there is none."""
+        intent = self.find(intent_id)
+        async with intent.lock:
+            try:
+                yield intent
+            finally:
+                self._changed[intent.id] = intent
 
     def create(self, form: Form) -> Json:
         currency = form.get("currency")
@@ -152,7 +107,7 @@ class Bank:
             metadata=_metadata(form),
             method_types=types or None,
         )
-        self.intents[intent.id] = intent
+        self.intents[intent.id] = self._changed[intent.id] = intent
         return intent.to_json()
 
     def find(self, intent_id: str) -> Intent:
@@ -180,8 +135,7 @@ class Bank:
         }
 
     async def confirm(self, intent_id: str, form: Form) -> Json:
-        intent = self.find(intent_id)
-        async with intent.lock:
+        async with self._changing(intent_id) as intent:
             _ensure_open(intent)
             try:
                 intent.status = await self._charge(intent, form.get("payment_method", ""))
@@ -194,16 +148,14 @@ class Bank:
         return intent.to_json()
 
     async def cancel(self, intent_id: str, form: Form) -> Json:
-        intent = self.find(intent_id)
-        async with intent.lock:
+        async with self._changing(intent_id) as intent:
             _ensure_open(intent)
             intent.status = Status.CANCELED
             intent.cancellation_reason = form.get("cancellation_reason")
         return intent.to_json()
 
     async def refund(self, form: Form) -> Json:
-        intent = self.find(form.get("payment_intent", ""))
-        async with intent.lock:
+        async with self._changing(form.get("payment_intent", "")) as intent:
             if intent.fails_refund:
                 intent.fails_refund = False
                 raise _server_error(is_saved=True)
