@@ -18,6 +18,7 @@ from http import HTTPStatus
 from itertools import cycle
 from urllib.parse import urlsplit
 
+from devstack.lab.shoppers import Shop
 from devstack.stack import running_infrastructure
 from order_processor.config import ProcessorSettings
 from order_shared.domain.order.models import OrderStatus
@@ -27,7 +28,6 @@ from tests.bench.load import closed_loop
 from tests.bench.machines import STATE
 from tests.bench.orders import Lines, order_requests
 from tests.bench.units import Ledger, item_size
-from tests.chaos.customers import Shop
 from tests.chaos.proxy import Clear
 from tests.chaos.wire import BATCHES, DYNAMODB, RECEIVE, SQS, Answer, Call, Forward
 from tests.chaos.world import IMPATIENT, World, open_world

@@ -20,6 +20,7 @@ from statistics import median
 
 from aiodynamo.utils import dy2py
 
+from devstack.lab.shoppers import Shop
 from devstack.stack import running_infrastructure
 from order_shared.domain.clock import to_text
 from order_shared.domain.order.history import OrderChange
@@ -33,7 +34,6 @@ from tests.bench.load import open_loop
 from tests.bench.machines import STATE, open_lab
 from tests.bench.orders import Lines, order_requests
 from tests.bench.units import Ledger
-from tests.chaos.customers import Shop
 from tests.chaos.wire import DYNAMODB, RECEIVE, SQS, TRANSACTION, Answer, Call, Forward
 from tests.chaos.world import World, open_world
 from tests.waiting import eventually

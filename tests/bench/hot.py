@@ -19,6 +19,7 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from devstack.lab.shoppers import Shop
 from devstack.stack import local_session, running_infrastructure
 from order_shared.domain.order.models import OrderStatus
 from order_shared.storage.inventory import product_key
@@ -29,7 +30,6 @@ from tests.bench.figures import Figure, Say
 from tests.bench.load import closed_loop
 from tests.bench.machines import STATE
 from tests.bench.orders import order_requests
-from tests.chaos.customers import Shop
 from tests.chaos.proxy import Clear
 from tests.chaos.wire import BATCHES, Answer, Call, Forward
 from tests.chaos.world import World, open_world

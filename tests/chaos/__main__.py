@@ -21,11 +21,11 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from devstack.lab.history import Fault
 from devstack.stack import Stack, running_infrastructure
 from tests.chaos.crashes import ONE_OF_EACH, Lane, Step, find_points
 from tests.chaos.crashes import SETTINGS as LANE_SETTINGS
 from tests.chaos.faults import ALL_KINDS
-from tests.chaos.history import Fault
 from tests.chaos.scenarios import FAILED, REFUSED, Result, run_cancels, run_crowd, run_outage, run_saved_errors
 from tests.chaos.scenes import SCENES, Scene
 from tests.chaos.world import TWO_OF_EACH, World, open_world

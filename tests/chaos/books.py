@@ -1,7 +1,6 @@
 """How things stand: the tables, the queues and the provider's books, read past the proxy."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from devstack.lab.books import Books as LabBooks
 from devstack.payments.options import API_KEY
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.order.messages import message_of
@@ -16,8 +16,6 @@ from order_shared.domain.order.models import Order
 from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.order_items import item_key, to_order
 from order_shared.storage.orders import DynamoOrderRepository
-from order_shared.tables import TableNames, order_queue
-from tests.chaos.history import Payment
 from tests.tables import delete, scan
 from tests.waiting import eventually
 
@@ -45,23 +43,17 @@ class Watch:
             self.seen[order.order_id] = order
 
 
-class Books:
-    """Of one world: its tables and queues have a prefix, and its payment sandbox (`bank`, a base URL) is its own."""
+class Books(LabBooks):
+    """Books of one world, and what the tests do beside its services."""
 
     def __init__(self, dynamo: Dynamo, sqs: "SQSClient", prefix: str, bank: str, http: aiohttp.ClientSession) -> None:
-        self._dynamo = dynamo
-        self._sqs = sqs
-        self._tables = TableNames.with_prefix(prefix)
-        self._queue = order_queue(prefix)
-        self._bank = bank
+        super().__init__(dynamo, sqs, prefix, bank, http)
         self._done_with = "-"
-        self._http = http
         self.repository = DynamoOrderRepository(dynamo, self._tables)
         self.event_reader = DynamoEventLogReader(dynamo, self._tables)
 
     async def find(self, order_id: str) -> Order:
-        items = await scan(self._dynamo, self._tables.orders)
-        (order,) = [order for order in map(to_order, items) if order.order_id == order_id]
+        (order,) = [order for order in map(to_order, await self.items()) if order.order_id == order_id]
         return order
 
     async def ask_provider(self, path: str, form: dict[str, str], key: str) -> dict[str, Any]:
@@ -74,29 +66,7 @@ class Books:
 
     async def publish(self, order: Order) -> None:
         """Send the message of an order once more."""
-        await asyncio.to_thread(self._send, message_of(order).to_json())
-
-    def _send(self, body: str) -> None:
-        url = self._sqs.get_queue_url(QueueName=self._queue.name)["QueueUrl"]
-        self._sqs.send_message(QueueUrl=url, MessageBody=body)
-
-    async def orders(self, tenant: str) -> list[Order]:
-        items = await scan(self._dynamo, self._tables.orders)
-        return [order for order in map(to_order, items) if order.customer.tenant == tenant]
-
-    async def stock(self, tenant: str) -> dict[str, int]:
-        """Units left, by SKU."""
-        left: Counter[str] = Counter()
-        for item in await scan(self._dynamo, self._tables.inventory):
-            owner, _, sku = item["product_key"].partition("#")
-            if owner == tenant:
-                left[sku] += item.get("available", 0)
-        return dict(left)
-
-    async def payments(self) -> list[Payment]:
-        async with self._http.get(f"{self._bank}/_sandbox/intents") as response:
-            rows: list[dict[str, Any]] = await response.json()
-        return [Payment(row["order_id"], row["amount_received"], row["amount_refunded"]) for row in rows]
+        await self.send(message_of(order).to_json())
 
     async def forget(self, tenant: str) -> None:
         """Deletes the orders and products of a tenant that is done with, so that looking stays cheap.
@@ -114,18 +84,6 @@ class Books:
             for start in range(0, len(keys), AT_ONCE):
                 deletes = [delete(self._dynamo, table, key) for key in keys[start : start + AT_ONCE]]
                 await asyncio.gather(*deletes)
-
-    async def messages(self) -> int:
-        """In the work queue, visible or not."""
-        return await asyncio.to_thread(self._count_messages, self._queue.name)
-
-    async def letters(self) -> int:
-        return await asyncio.to_thread(self._count_messages, self._queue.dead_letter_name)
-
-    def _count_messages(self, queue: str) -> int:
-        url = self._sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-        counts = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        return int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesNotVisible"])
 
     async def become_quiet(self, tenant: str, patience: float) -> None:
         """Returns once no order of the tenant is open and no message is left, or at the end of patience."""

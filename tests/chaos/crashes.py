@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.chaos.history import Fault
+from devstack.lab.history import Fault
 from tests.chaos.scenarios import Result, Trial
 from tests.chaos.scenes import CLEAR, Scene, Stage
 from tests.chaos.wire import CHANGE_VISIBILITY, RECEIVE, Answer, Call, Forward, Reset

@@ -21,12 +21,12 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from devstack.lab.history import Verdict
 from devstack.stack import running_infrastructure
 from order_shared.domain.order.events import OrderEvent, OrderEvents
 from order_shared.domain.order.models import Order
 from order_shared.storage.event_log.read import ALL_EVENTS, NumberedEvent
 from tests.chaos.customers import go_shopping
-from tests.chaos.history import Verdict
 from tests.chaos.proxy import Clear
 from tests.chaos.scenarios import SHARDS, Trial
 from tests.chaos.wire import RECEIVE, Answer, Call, Forward, Reset

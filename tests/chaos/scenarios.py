@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from devstack.lab.history import Evidence, Fault, History, Outcome, Purchase, Verb, Verdict, judge
+from devstack.lab.shoppers import Customer, Shop
 from devstack.payments.bank import Token
-from tests.chaos.customers import Customer, Shop, go_shopping
+from tests.chaos.customers import PATIENCE_SECONDS, go_shopping
 from tests.chaos.faults import Weather
-from tests.chaos.history import Evidence, Fault, History, Outcome, Purchase, Verb, Verdict, judge
 from tests.chaos.proxy import Clear, Plan
 from tests.chaos.wire import PAYMENTS, Answer, Call, Forward, Reset, payment_error
 from tests.chaos.world import World
@@ -136,7 +137,7 @@ async def run_cancels(world: World, name: str, customers: int) -> Result:
         dice = Random(f"{name}/{number}")  # noqa: S311 - reproducible, not secret
         token = Token.WORKS if number % 2 else None
         purchase = Purchase(f"c{number}", {"COMMON": 1}, is_paid=token is not None)
-        customer = Customer(trial.shop, trial.history, purchase, dice, patient=True)
+        customer = Customer(trial.shop, trial.history, purchase, dice, patience=PATIENCE_SECONDS)
         async with permits:
             order_id = await customer.place(token)
             await asyncio.sleep(dice.uniform(0, CANCELLED_WITHIN_SECONDS))
@@ -240,7 +241,7 @@ async def run_saved_errors(
         dice = Random(f"{name}/{number}")  # noqa: S311 - reproducible, not secret
         await asyncio.sleep(dice.uniform(0, 4))  # the burst
         purchase = Purchase(f"c{number}", {"COMMON": 1}, is_paid=True)
-        customer = Customer(trial.shop, trial.history, purchase, dice, patient=True)
+        customer = Customer(trial.shop, trial.history, purchase, dice, patience=PATIENCE_SECONDS)
         order_id = await customer.place(Token.WORKS)
         cancels = number % 3 == 0 and order_id is not None
         wishes["cancelled" if cancels else "confirmed"] += 1
@@ -273,7 +274,7 @@ async def run_outage(world: World, name: str, customers: int, seconds: float) ->
         dice = Random(number)  # noqa: S311 - reproducible, not secret
         await asyncio.sleep(dice.uniform(0, 4))  # the burst
         purchase = Purchase(f"c{number}", {"COMMON": 1}, is_paid=True)
-        await Customer(trial.shop, trial.history, purchase, dice, patient=True).place(Token.WORKS)
+        await Customer(trial.shop, trial.history, purchase, dice, patience=PATIENCE_SECONDS).place(Token.WORKS)
 
     async with trial.under(Clear(), Clear()):
         burst = asyncio.gather(*map(buy, range(customers)))

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 
+from devstack.lab.history import Purchase
+from devstack.lab.shoppers import PRICE, Customer
 from devstack.payments.bank import Token
 from order_shared.domain.clock import to_millis, utc_now
-from tests.chaos.customers import PRICE, Customer
-from tests.chaos.history import Purchase
+from tests.chaos.customers import PATIENCE_SECONDS
 from tests.chaos.proxy import Clear, Plan
 from tests.chaos.scenarios import Trial
 from tests.chaos.wire import Answer, Call, Forward, Reset, failed_entries, json_answer, payment_error
@@ -34,7 +35,7 @@ class Stage:
         if self._customer is None:
             purchase = Purchase("ada", quantities, is_paid=token is not None)
             dice = Random(0)  # noqa: S311 - there is one API to choose
-            self._customer = Customer(self._trial.shop, self._trial.history, purchase, dice, patient=True)
+            self._customer = Customer(self._trial.shop, self._trial.history, purchase, dice, patience=PATIENCE_SECONDS)
         order_id = await self._customer.place(token, reference="ref-1")
         assert order_id is not None, "a patient customer was given no answer"
         return order_id

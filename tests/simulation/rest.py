@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from devstack.lab.history import Evidence, Outcome, Payment, Verb, judge
+from devstack.lab.history import History as Told
 from devstack.payments.bank import Token
 from order_shared.domain.idempotency import RecordKind, record_key
 from order_shared.domain.order.models import FREES_REFERENCE, Order, OrderStatus
 from order_shared.storage.orders import reference_key
 from order_shared.tables import IDEMPOTENCY
-from tests.chaos.history import Evidence, Outcome, Payment, Verb, judge
-from tests.chaos.history import History as Told
 from tests.memory_dynamo import ItemKey
 from tests.simulation.customers import TENANT
 from tests.simulation.happenings import Happenings

@@ -8,6 +8,8 @@ from random import Random
 from typing import Any
 
 from aws_json_client import ServiceError
+from devstack.lab.history import History as Told
+from devstack.lab.history import Outcome, Purchase, Verb
 from order_api.auth import Identity
 from order_api.order.exceptions import NotCancellable, VersionMismatch
 from order_api.order.service import ADMIN_SCOPE, PlaceOrder, PlaceResult
@@ -20,8 +22,6 @@ from order_shared.domain.order.models import Customer, Order
 from order_shared.storage.inventory import PRODUCT_RECORD, product_key
 from order_shared.storage.orders import reference_key
 from order_shared.tables import IDEMPOTENCY, INVENTORY
-from tests.chaos.history import History as Told
-from tests.chaos.history import Outcome, Purchase, Verb
 from tests.memory_dynamo import ItemKey
 from tests.simulation.clock import START
 from tests.simulation.customers import TENANT

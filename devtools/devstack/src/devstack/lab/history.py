@@ -1,7 +1,7 @@
-"""What customers were told, held against what is true once all is quiet.
+"""Checker of the platform's promise: the history of what customers were told against the stored orders and payments.
 
-Nothing here knows how the platform works: it reads what the customers recorded, the tables, the provider's books and
-the queues, and says what does not fit.
+The Lab and the chaos runs use it. It knows nothing of how the platform works: it compares what customers recorded with
+the tables, the payments of the provider and the queues, and names each contradiction.
 """
 
 from collections import Counter, defaultdict
@@ -18,7 +18,7 @@ class Verb(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a customer knows of a request. UNKNOWN: it may have happened, or may not, or may happen later."""
+    """Outcome of a request as its customer knows it. UNKNOWN: it may have an effect, now or later, or none."""
 
     INVOKED = auto()
     OK = auto()
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Purchase:
-    """What one customer wants, `wanted` times. Customers are not shared: a customer's orders, this purchase caused."""
+    """Intended order of one customer, placed `wanted` times. All orders of a customer come from one purchase."""
 
     customer: str
     quantities: Mapping[str, int]
@@ -41,7 +41,7 @@ Told = dict[tuple[str, Verb, Outcome], list[str | None]]
 
 @dataclass
 class History:
-    """What customers wanted and what they were told: order ids, by customer, verb and outcome."""
+    """Purchases of all customers, and the answers that they received: order ids by customer, verb and outcome."""
 
     purchases: dict[str, Purchase] = field(default_factory=dict)
     told: Told = field(default_factory=lambda: defaultdict(list))
@@ -50,17 +50,21 @@ class History:
         self.told[customer, verb, outcome].append(order_id)
 
     def ids(self, customer: str, verb: Verb, outcome: Outcome) -> list[str | None]:
-        """Of the events of this kind, one entry each."""
+        """Return the order id of each event of this kind."""
         return self.told.get((customer, verb, outcome), [])
 
+    def copy_of_told(self) -> Told:
+        """Return the answers so far. Later ones do not change the copy."""
+        return {key: list(ids) for key, ids in self.told.items()}
+
     def count(self, verb: Verb, outcome: Outcome) -> int:
-        """Events of this kind, of all customers."""
+        """Return the number of events of this kind, of all customers."""
         return sum(len(self.ids(customer, verb, outcome)) for customer in self.purchases)
 
 
 @dataclass(frozen=True)
 class Payment:
-    """One payment in the provider's books; amounts in minor units."""
+    """A payment at the provider; amounts in minor units."""
 
     order_id: str
     received: int
@@ -69,7 +73,7 @@ class Payment:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How things stand. Stock is by SKU; `messages` are left in the queue, `letters` among the dead."""
+    """State of orders, stock by SKU, payments and queues. `letters` is the number of dead letters."""
 
     orders: list[Order]
     stock_before: Mapping[str, int]
@@ -78,11 +82,11 @@ class Evidence:
     messages: int = 0
     letters: int = 0
     regressions: list[str] = field(default_factory=list)
-    """Versions, fences and ends that were seen to go back."""
+    """Orders whose version, fence or history was seen to go back."""
 
 
 class Fault(StrEnum):
-    """The columns of the report; what each counts must be nought."""
+    """Kinds of faults. The number of each must be 0."""
 
     LOST = "lost"
     DUPLICATED = "duplicated"
@@ -106,8 +110,12 @@ class Verdict:
         return not self.details
 
 
-def judge(history: History, evidence: Evidence) -> Verdict:
-    """What of the platform's promise was not kept."""
+def judge(history: History, evidence: Evidence, *, is_settled: bool = True) -> Verdict:
+    """Return the contradictions between the history and the evidence.
+
+    While orders are in progress (not `is_settled`), an open order may be charged but not yet confirmed, and its stock
+    may be reserved. Then only those faults are named that no later step can resolve.
+    """
     verdict = Verdict()
     by_customer: dict[str, list[Order]] = defaultdict(list)
     for order in evidence.orders:
@@ -116,8 +124,17 @@ def judge(history: History, evidence: Evidence) -> Verdict:
         verdict.add(Fault.DUPLICATED, f"{customer} never wanted anything, and has an order")
     for purchase in history.purchases.values():
         _judge_purchase(purchase, history, by_customer[purchase.customer], verdict)
-    _judge_stock(evidence, verdict)
-    _judge_payments(history, evidence, verdict)
+    _judge_payments(history, evidence, verdict, is_settled=is_settled)
+    if is_settled:
+        _judge_stock(evidence, verdict)
+        _judge_rest(evidence, verdict)
+    for regression in evidence.regressions:
+        verdict.add(Fault.OTHER, regression)
+    return verdict
+
+
+def _judge_rest(evidence: Evidence, verdict: Verdict) -> None:
+    """Name the orders and messages that were left."""
     for order in evidence.orders:
         if order.is_open:
             verdict.add(Fault.STUCK, f"{order.order_id} is {order.status} and open, parked: {order.parking.parked}")
@@ -125,9 +142,6 @@ def judge(history: History, evidence: Evidence) -> Verdict:
         verdict.add(
             Fault.STUCK, f"{evidence.messages} messages, {evidence.letters} dead", evidence.messages + evidence.letters
         )
-    for regression in evidence.regressions:
-        verdict.add(Fault.OTHER, regression)
-    return verdict
 
 
 def _judge_purchase(purchase: Purchase, history: History, orders: list[Order], verdict: Verdict) -> None:
@@ -169,7 +183,7 @@ def _units(orders: Iterable[Order]) -> Counter[str]:
     return units
 
 
-def _judge_payments(history: History, evidence: Evidence, verdict: Verdict) -> None:
+def _judge_payments(history: History, evidence: Evidence, verdict: Verdict, *, is_settled: bool) -> None:
     payments: dict[str, list[Payment]] = defaultdict(list)
     for payment in evidence.payments:
         payments[payment.order_id].append(payment)
@@ -179,14 +193,15 @@ def _judge_payments(history: History, evidence: Evidence, verdict: Verdict) -> N
         due = order.total if purchase and purchase.is_paid and order.status is OrderStatus.CONFIRMED else 0
         received = [payment.received for payment in made if payment.received]
         kept = sum(payment.received - payment.refunded for payment in made)
-        if len(received) > 1 or kept != due:
+        is_final = is_settled or not order.is_open
+        if len(received) > 1 or (is_final and kept != due):
             verdict.add(
                 Fault.MONEY, f"{order.order_id} is {order.status}, {due} are due, {received} charged, {kept} kept"
             )
         summary = order.payment_summary
         shown = (summary.captured, summary.refunded) if summary else (0, 0)
         moved = (sum(received), sum(payment.refunded for payment in made))
-        if shown != tuple(order.total if amount else 0 for amount in moved):
+        if is_final and shown != tuple(order.total if amount else 0 for amount in moved):
             detail = f"{order.order_id} shows {shown} as charged and refunded; the provider has {moved}"
             verdict.add(Fault.MONEY, detail)
     for order_id, made in payments.items():

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from devstack.lab.history import Evidence, Fault, History, Outcome, Payment, Purchase, Verb, judge
 from order_shared.domain.order.models import Order, Reason, ReasonCode
 from order_shared.domain.order.payments import PaymentState
 from tests.chaos.books import Watch
-from tests.chaos.history import Evidence, Fault, History, Outcome, Payment, Purchase, Verb, judge
 from tests.factories import NOON, make_customer, make_order
 
 QUANTITY = 2
@@ -115,6 +115,34 @@ def test_what_was_not_kept_is_counted_in_its_column(fault: Fault, history: Histo
     verdict = judge(history, evidence)
     assert set(verdict.faults) == {fault}, verdict.details
     assert not verdict.holds
+
+
+@pytest.mark.parametrize(
+    ("history", "evidence"),
+    [
+        (make_history(PLACED), make_evidence(ORDER, left=8, messages=1)),
+        (make_history(PLACED, is_paid=True), make_evidence(PAYING, left=8, payments=(CHARGE,))),
+        (make_history(PLACED, is_paid=True), make_evidence(PAYING, left=10, payments=(CHARGE,))),
+    ],
+    ids=["reserved", "charged, not confirmed", "stock not read again"],
+)
+def test_an_order_in_progress_is_no_contradiction_yet(history: History, evidence: Evidence) -> None:
+    assert judge(history, evidence, is_settled=False).holds
+    assert not judge(history, evidence).holds
+
+
+@pytest.mark.parametrize(
+    ("fault", "history", "evidence"),
+    [
+        (Fault.LOST, make_history(PLACED), make_evidence(left=10)),
+        (Fault.DUPLICATED, make_history(UNKNOWN), make_evidence(ORDER, OTHER_ORDER, left=6)),
+        (Fault.MONEY, make_history(PLACED, is_paid=True), make_evidence(PAYING, left=8, payments=(CHARGE, CHARGE))),
+        (Fault.MONEY, make_history(PLACED, is_paid=True), make_evidence(PAID, left=8)),
+        (Fault.MONEY, make_history(is_paid=True), make_evidence(left=10, payments=(CHARGE,))),
+    ],
+)
+def test_what_no_later_step_can_resolve_is_a_fault_at_once(fault: Fault, history: History, evidence: Evidence) -> None:
+    assert set(judge(history, evidence, is_settled=False).faults) == {fault}
 
 
 def test_stock_that_is_wrong_counts_by_the_unit() -> None:
