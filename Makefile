@@ -39,8 +39,8 @@ help: ## Print this list
 demo: setup-demo ## Start everything, post orders, show the result of each, stop everything (BURST=200)
 	@$(BIN)/orderctl local demo $(if $(BURST),--burst $(BURST))
 
-up: setup-demo ## Start everything and keep it running; Ctrl-C stops it
-	@$(BIN)/orderctl local up
+up: setup-demo ## Start everything and keep it running until Ctrl-C; data is kept (FRESH=1 removes it; PORTS=18000)
+	@$(BIN)/orderctl local up $(if $(FRESH),--fresh) $(if $(PORTS),--ports $(PORTS))
 
 demo-deploy: setup-demo ## Repair a first image that never starts, show a canary and three rollbacks, against a fake of ECS
 	@$(BIN)/orderctl local demo-deploy

@@ -20,6 +20,10 @@ def every(template: str) -> str:
     return "".join(template.format(**vars(service)) for service in SERVICES)
 
 
+def mounts() -> str:
+    return every("- ./services/{name}/src:/src/services/{name}/src:ro\n")
+
+
 def containers() -> str:
     return "\n".join(map(_container, SERVICES))
 
@@ -60,7 +64,8 @@ def ships() -> str:
 
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "compose.yaml": {
-        "mounts": lambda: every("- ./services/{name}/src:/src/services/{name}/src:ro\n"),
+        "mounts": mounts,
+        "storing_mounts": mounts,
         "containers": containers,
         "scraped": lambda: every("{name}: {{condition: service_healthy}}\n"),
     },

@@ -82,9 +82,7 @@ async def test_a_stopped_processor_and_a_parked_order_are_told(tmp_path: Path) -
                 )
 
                 await accept_a_day_ago(stack, shop)
-                await asyncio.to_thread(
-                    stack.start, ORDER_PROCESSOR, urlsplit(stack.services[ORDER_PROCESSOR.name]).port or 0
-                )
+                await asyncio.to_thread(stack.start, ORDER_PROCESSOR)
                 await eventually(
                     lambda: prometheus.firing() == {"OrderParked", "OrderOldestOpen"}, "the alert of a parked order"
                 )

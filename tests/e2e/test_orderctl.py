@@ -1,11 +1,11 @@
 """`orderctl local`, run as a person runs it: what it says, and that nothing is ever left running."""
 
-import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +14,10 @@ import httpx2
 import pytest
 from typer.testing import CliRunner
 
+from order_client import OrderClientError
 from order_shared.naming import SERVICE_NAMES
 from orderctl.main import app
+from orderctl.profile import StackProfile
 from tests.commands import ORDERCTL, orderctl
 from tests.waiting import PATIENCE_SECONDS, eventually
 
@@ -24,10 +26,10 @@ IGNORING = ["bash", "-c", 'trap "" INT HUP; exec "$@"', "bash"]
 
 
 @contextmanager
-def started_up(state: Path, *, by: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
-    """`orderctl local up` in a process of its own; killed at the end if it still runs."""
+def started_up(state: Path, *options: str, by: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
+    """`orderctl local up` on free ports, in a process of its own; killed at the end if it still runs."""
     process = subprocess.Popen(
-        [*by, *ORDERCTL, "local", "up", "--state", str(state)],
+        [*by, *ORDERCTL, "local", "up", "--state", str(state), "--ports", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -41,12 +43,18 @@ def started_up(state: Path, *, by: Sequence[str] = ()) -> Iterator[subprocess.Po
 
 
 Described = dict[str, object]
+PARTS_OF_DEMO = ("emulator", "payments")
+PARTS = (*PARTS_OF_DEMO, "sqs-gate")
 
 
 async def running(process: subprocess.Popen[str], state: Path) -> Described:
     """The content of `stack.json` once it is there."""
     await eventually(lambda: (state / "stack.json").exists() or process.poll() is not None, "stack.json")
     assert process.poll() is None, process.communicate()[0]
+    return read(state)
+
+
+def read(state: Path) -> Described:
     described: Described = json.loads((state / "stack.json").read_text())
     return described
 
@@ -54,7 +62,7 @@ async def running(process: subprocess.Popen[str], state: Path) -> Described:
 def pids_of(described: Described) -> dict[str, int]:
     pids = described["pids"]
     assert isinstance(pids, dict)
-    assert set(pids) == {*SERVICE_NAMES, "emulator", "payments"}
+    assert set(pids) in ({*SERVICE_NAMES, *PARTS}, {*SERVICE_NAMES, *PARTS_OF_DEMO})
     return pids
 
 
@@ -70,14 +78,18 @@ async def nothing_left(pids: dict[str, int]) -> None:
     await eventually(lambda: all(map(is_gone, pids.values())), "the end of every process")
 
 
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = orderctl("local", "up", "--state", str(tmp_path), "--ports", str(port))
+    assert answer.returncode == 1
+    assert str(port) in answer.stdout
+    assert "PORTS=18000" in answer.stdout
+
+
 async def test_ctrl_c_ends_it_and_everything_with_it(tmp_path: Path) -> None:
-    """On a port that is free, since the usual one is taken."""
-    with contextlib.ExitStack() as taken:
-        with contextlib.suppress(OSError):  # then somebody else has it, which is as good
-            taken.enter_context(socket.create_server(("127.0.0.1", 8000)))
-        process = taken.enter_context(started_up(tmp_path))
+    with started_up(tmp_path) as process:
         described = await running(process, tmp_path)
-        assert not str(described["api"]).endswith(":8000")
         services = described["services"]
         assert isinstance(services, dict)
         assert tuple(services) == SERVICE_NAMES
@@ -86,13 +98,16 @@ async def test_ctrl_c_ends_it_and_everything_with_it(tmp_path: Path) -> None:
         await ends_well(process, signal.SIGINT, described, tmp_path)
 
 
-async def ends_well(process: subprocess.Popen[str], by: signal.Signals, described: Described, state: Path) -> None:
+async def ends_well(process: subprocess.Popen[str], by: signal.Signals, described: Described, state: Path) -> str:
+    """End it by the signal, check that nothing is left, and return what it printed."""
     process.send_signal(by)
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
     assert str(described["api"]) in output
     await nothing_left(pids_of(described))
     assert not (state / "stack.json").exists()
+    assert "the data is kept in" in output
+    return output
 
 
 async def test_killing_it_leaves_nothing_running(tmp_path: Path) -> None:
@@ -103,14 +118,54 @@ async def test_killing_it_leaves_nothing_running(tmp_path: Path) -> None:
         await nothing_left(pids_of(described))
 
 
-async def test_a_child_that_dies_is_reported_and_ends_everything(tmp_path: Path) -> None:
+async def test_a_killed_child_is_back_and_orders_outlive_a_stop(tmp_path: Path) -> None:
     with started_up(tmp_path) as process:
-        pids = pids_of(await running(process, tmp_path))
-        os.kill(pids["emulator"], signal.SIGKILL)
-        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
-        assert process.returncode == 1
-        assert "emulator ended with exit code -9" in output
-        await nothing_left(pids)
+        described = await running(process, tmp_path)
+        pids = pids_of(described)
+        for name in ("order-processor", "payments"):
+            os.kill(pids[name], signal.SIGKILL)
+        await eventually(
+            lambda: (
+                {name: pid for name, pid in pids_of(read(tmp_path)).items() if pids[name] != pid}.keys()
+                == {"order-processor", "payments"}
+            ),
+            "both children",
+        )
+        order = await paid_order(tmp_path)
+        output = await ends_well(process, signal.SIGTERM, described, tmp_path)
+        assert "order-processor was killed by SIGKILL; starting it again" in output
+    with started_up(tmp_path) as process:
+        described = await running(process, tmp_path)
+        async with StackProfile.at(tmp_path).client("acme", "ada") as shop:
+            assert (await shop.get_order(order)).status == "confirmed"
+            events = {event.type async for page in shop.event_pages() for event in page.items}
+        assert {"order.placed.v1", "order.charged.v1", "order.confirmed.v1"} <= events
+        os.kill(pids_of(described)["emulator"], signal.SIGKILL)
+        await eventually(lambda: pids_of(read(tmp_path)) != pids_of(described), "the emulator")
+        await paid_order(tmp_path)
+        output = await ends_well(process, signal.SIGTERM, described, tmp_path)
+    assert "emulator was killed by SIGKILL" in output
+    assert "all orders, messages and events since" in output
+
+
+async def paid_order(state: Path) -> str:
+    """Place an order, which is confirmed as soon as every child is there; return its id."""
+    async with StackProfile.at(state).client("acme", "ada") as shop:
+        key = uuid.uuid4().hex
+
+        async def placed() -> bool:
+            try:
+                order = await shop.place_order({"TEA-GREEN-100": 1}, payment_token="pm_card_visa", idempotency_key=key)
+            except OrderClientError:  # the tables are being made
+                return False
+            ids.append(order.id)
+            return True
+
+        ids: list[str] = []
+        await eventually(placed, "the order", pause=0.2)
+        order = await shop.wait_for_end(ids[-1], timeout=PATIENCE_SECONDS)
+    assert order.status == "confirmed"
+    return order.id
 
 
 async def test_beside_a_running_stack_that_outlives_its_terminal(tmp_path: Path) -> None:

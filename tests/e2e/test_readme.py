@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from devstack.lab.start_page import commands
 from devstack.stack import Stack, published
 from tests.e2e.conftest import Shop
 from tests.e2e.shell import run_commands
@@ -29,6 +30,15 @@ async def test_the_curl_commands_work_as_written(stack: Stack, shop: Shop, tmp_p
     assert cancelled["status"] in {"cancelled", "reserved", "confirmed"}
     assert rejected["status"] == "pending"
     assert latest["items"][0]["id"] == rejected["id"]
+
+
+async def test_the_commands_of_the_start_page_work_when_pasted(stack: Stack, shop: Shop, tmp_path: Path) -> None:
+    await _on_sale_at_acme(shop, "TEA-GREEN-100")
+    ended, events, product = _run(commands(stack.api, stack.issuer.token("acme", "ada")), tmp_path)
+    assert ended["status"] == "confirmed"
+    assert ended["payment"]["status"] == "captured"
+    assert events.keys() >= {"items", "next", "has_more"}
+    assert product["sku"] == "TEA-GREEN-100"
 
 
 def _commands() -> str:

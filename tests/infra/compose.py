@@ -75,7 +75,13 @@ class Service:
     @property
     def mounts(self) -> list[tuple[str, str, str]]:
         """Path here, path in the container, mode."""
-        return [(source, target, mode) for source, target, mode in (each.split(":") for each in self.body["volumes"])]
+        volumes = (each.split(":") for each in self.body["volumes"])
+        return [(source, target, *mode) for source, target, *mode in volumes if source.startswith(".")]
+
+    @property
+    def stores(self) -> set[str]:
+        """Paths in the container of volumes that outlive it."""
+        return {each.partition(":")[2] for each in self.body["volumes"] if not each.startswith(".")}
 
     def __str__(self) -> str:
         return self.name

@@ -112,6 +112,21 @@ def test_what_a_container_writes_it_may_write(service: Service) -> None:
     assert service.writable == written
 
 
+def test_what_is_stored_outlives_the_containers() -> None:
+    """The paths that the commands name lie in the volume, whose folder the image gives to its user."""
+    stored = {service.name: service for service in services().values() if service.stores}
+    named = {name: [each for each in service.command if each.startswith("/")] for name, service in stored.items()}
+    assert named == {"aws": ["/data/aws"], "payments": ["/data/payments.sqlite"]}
+    assert all(service.stores == {"/data"} for service in stored.values())
+    user = stored["aws"].body["user"].partition(":")[0]
+    assert f"RUN install -d -o {user} -g {user} /data" in (ROOT / DOCKERFILE).read_text()
+
+
+@pytest.mark.parametrize("service", services().values(), ids=str)
+def test_what_dies_is_started_again(service: Service) -> None:
+    assert service.body["restart"] == ("no" if service.is_one_shot else "unless-stopped")
+
+
 @pytest.mark.parametrize("service", [each for each in services().values() if not each.is_one_shot], ids=str)
 def test_a_health_check_asks_the_service_itself(service: Service) -> None:
     check = service.body["healthcheck"]["test"]

@@ -46,22 +46,31 @@ def find_emulator() -> str:
     return found
 
 
-def start_emulator(group: ProcessGroup, *, services: Sequence[str] = DEFAULT_SERVICES) -> tuple[Child, str]:
-    """Start the emulator on a free port; return its process and endpoint. Raises ChildFailed, EmulatorMissing."""
-    for _ in range(RETRIES):
+def start_emulator(
+    group: ProcessGroup, port: int = 0, *, services: Sequence[str] = DEFAULT_SERVICES, data: Path | None = None
+) -> tuple[Child, str]:
+    """Start the emulator; return its process and endpoint. Port 0 selects a free port.
+
+    Its data is kept in the folder `data`, if it is given. Raises ChildFailed, EmulatorMissing.
+    """
+    for _ in range(RETRIES if port == 0 else 0):
         with contextlib.suppress(ChildFailed):  # another process may have taken the port
-            return _start_on(_free_port(), group, services)
-    return _start_on(_free_port(), group, services)
+            return _start_on(_free_port(), group, services, data)
+    return _start_on(port or _free_port(), group, services, data)
 
 
-def _start_on(port: int, group: ProcessGroup, services: Sequence[str]) -> tuple[Child, str]:
-    child = group.start("emulator", [find_emulator()], _environment(LOOPBACK, port, services))
+def _start_on(port: int, group: ProcessGroup, services: Sequence[str], data: Path | None) -> tuple[Child, str]:
+    child = group.start("emulator", [find_emulator()], _environment(LOOPBACK, port, services, data))
     endpoint = f"http://{LOOPBACK}:{port}"
-    child.wait_until(partial(is_ready, f"{endpoint}/_ministack/ready"), "ready", READY_SECONDS)
+    child.wait_until(partial(is_ready, readiness_url(endpoint)), "ready", READY_SECONDS)
     return child, endpoint
 
 
-def _environment(host: str, port: int, services: Sequence[str]) -> dict[str, str]:
+def readiness_url(endpoint: str) -> str:
+    return f"{endpoint}/_ministack/ready"
+
+
+def _environment(host: str, port: int, services: Sequence[str], data: Path | None) -> dict[str, str]:
     """Return the environment variables of the emulator.
 
     Of the variables of this process only PATH and HOME are kept, because others may refer to real AWS.
@@ -75,6 +84,7 @@ def _environment(host: str, port: int, services: Sequence[str]) -> dict[str, str
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
+        **({} if data is None else {"PERSIST_STATE": "1", "STATE_DIR": str(data.absolute())}),
     }
 
 
@@ -86,7 +96,9 @@ def _free_port() -> int:
 
 def main() -> None:
     begin("devstack")
-    options = part_options("Run the embedded AWS.").parse_args()
+    parser = part_options("Run the embedded AWS.")
+    parser.add_argument("--data", type=Path, help="folder in which its data is saved when it is asked to end")
+    options = parser.parse_args()
     try:
         program = find_emulator()
     except EmulatorMissing as error:
@@ -95,7 +107,7 @@ def main() -> None:
     port = options.port or _free_port()
     configure_logging("INFO")
     log.info("starting", host=options.host, port=port)
-    environment = _environment(options.host, port, DEFAULT_SERVICES)
+    environment = _environment(options.host, port, DEFAULT_SERVICES, options.data)
     os.execve(program, [program], environment)  # noqa: S606 - the path comes from find_emulator
 
 

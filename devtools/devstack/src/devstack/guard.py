@@ -19,6 +19,7 @@ def main() -> None:
     members = [int(line) for line in sys.stdin]
     group = os.getpgrp()
     os.killpg(group, signal.SIGTERM)
+    os.killpg(group, signal.SIGCONT)  # a suspended process receives no other signal
     deadline = time.monotonic() + float(sys.argv[1])
     while any(map(_alive, members)) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -52,6 +52,8 @@ class Child:
     process: subprocess.Popen[bytes]
     log_path: Path
     log_start: int
+    command: Sequence[str]
+    environment: Mapping[str, str]
 
     @property
     def pid(self) -> int:
@@ -61,10 +63,18 @@ class Child:
         """Return the output of the process since its start."""
         return _read_log(self.log_path, self.log_start)
 
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
     def ensure_alive(self) -> None:
-        code = self.process.poll()
-        if code is not None:
-            raise self.failed(f"ended with exit code {code}")
+        if not self.is_alive:
+            raise self.failed(self.ending)
+
+    @property
+    def ending(self) -> str:
+        """How the process ended."""
+        return f"ended with exit code {self.process.returncode}"
 
     def failed(self, what: str) -> ChildFailed:
         return ChildFailed(self.name, what, "\n".join(self.log().splitlines()[-LOG_TAIL_LINES:]))
@@ -93,6 +103,7 @@ class Child:
         if self.process.poll() is not None:
             return self.process.returncode
         self.process.terminate()
+        self.process.send_signal(signal.SIGCONT)  # a suspended process receives no other signal
         try:
             return self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -128,7 +139,7 @@ class ProcessGroup:
         for former in [each for each in self._children if each.name == name]:
             former.stop()
             self._children.remove(former)
-        self._ensure_guarded()
+        self.ensure_guarded()
         path = self.logs / f"{name}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(
@@ -139,10 +150,14 @@ class ProcessGroup:
                 stderr=subprocess.STDOUT,
                 process_group=self._guard.pid,
             )
-            child = Child(name, process, path, log.tell())
+            child = Child(name, process, path, log.tell(), command, environment)
         self._children.append(child)
         self._notify_guard(f"{process.pid}")
         return child
+
+    def restart(self, child: Child) -> Child:
+        """Start the process of a child again, by the same command."""
+        return self.start(child.name, child.command, child.environment)
 
     def run(
         self, command: Sequence[str], environment: Mapping[str, str], *, seconds: float, stdout: int | None = None
@@ -162,9 +177,10 @@ class ProcessGroup:
         """Raise ChildFailed if a child or the guard process has exited."""
         for child in self._children:
             child.ensure_alive()
-        self._ensure_guarded()
+        self.ensure_guarded()
 
-    def _ensure_guarded(self) -> None:
+    def ensure_guarded(self) -> None:
+        """Raise ChildFailed if the guard process has exited."""
         if self._guard.poll() is not None:
             raise ChildFailed("guard", "exited, so the stack would keep running if this process were killed", "")
 

@@ -3,14 +3,19 @@
 `python -m devstack.provision` creates them at AWS_ENDPOINT_URL. On AWS itself Terraform creates them.
 """
 
+import asyncio
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from botocore.exceptions import ClientError
 
+from aws_json_client import BotocoreCredentials
+from devstack.event_repair import append_missing_events
 from order_shared.aws.isolated import isolated_session
 from order_shared.runtime.config import Settings, load_settings
+from order_shared.runtime.logging import configure_logging
 from order_shared.runtime.program import begin
 from order_shared.runtime.settings import reject
 from order_shared.tables import TABLES, ChangeFeed, Index, Key, Queue, Table, order_changes, order_queue
@@ -20,19 +25,28 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
+log = structlog.get_logger(__name__)
 
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 """Role of the pipe, which the emulator does not check."""
 
 
-def provision(session: "boto3.Session", *, endpoint: str | None, prefix: str) -> None:
-    """Create missing tables, queues and change feeds. Return once all of them are ready."""
+def provision(session: "boto3.Session", *, endpoint: str | None, prefix: str, renews_pipe: bool = False) -> None:
+    """Create missing tables, queues and change feeds. Return once all of them are ready.
+
+    With `renews_pipe`, an existing pipe is replaced. The emulator restores pipes with positions in streams that it
+    does not restore, and such a pipe delivers nothing. Changes that no pipe has delivered must be repaired afterwards:
+    `devstack.event_repair`.
+    """
     dynamodb = session.client("dynamodb", endpoint_url=endpoint)
     for table in TABLES:
         create_table(dynamodb, table, prefix + table.name)
     sqs = session.client("sqs", endpoint_url=endpoint)
     create_queue(sqs, order_queue(prefix))
-    create_change_feed(session, order_changes(prefix), endpoint=endpoint, prefix=prefix)
+    feed = order_changes(prefix)
+    if renews_pipe:
+        _delete_pipe(session, feed, endpoint=endpoint)
+    create_change_feed(session, feed, endpoint=endpoint, prefix=prefix)
 
 
 def create_table(dynamodb: "DynamoDBClient", table: Table, name: str) -> None:
@@ -80,6 +94,12 @@ def create_change_feed(session: "boto3.Session", feed: ChangeFeed, *, endpoint: 
             SourceParameters={"DynamoDBStreamParameters": {"StartingPosition": "TRIM_HORIZON"}},
             Target=topic_arn,
         )
+
+
+def _delete_pipe(session: "boto3.Session", feed: ChangeFeed, *, endpoint: str | None) -> None:
+    pipes = session.client("pipes", endpoint_url=endpoint)
+    with suppress(pipes.exceptions.NotFoundException):
+        pipes.delete_pipe(Name=feed.pipe)
 
 
 def create_queue(sqs: "SQSClient", queue: Queue) -> None:
@@ -144,7 +164,11 @@ def main() -> None:
     import boto3  # noqa: PLC0415 - most commands need no AWS, and the import takes long
 
     session = boto3.Session(region_name=settings.aws_region, botocore_session=isolated_session())
-    provision(session, endpoint=settings.aws_endpoint_url, prefix=settings.table_prefix)
+    endpoint, prefix = settings.aws_endpoint_url, settings.table_prefix
+    provision(session, endpoint=endpoint, prefix=prefix, renews_pipe=True)
+    if appended := asyncio.run(append_missing_events(settings, BotocoreCredentials())):
+        configure_logging("INFO")
+        log.info("missing events appended", events=appended)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from aws_json_client import CredentialsProvider
-from devstack.commands.running import WATCH_SECONDS, demonstration, usable, watch_until_interrupted
+from devstack.commands.running import WATCH_SECONDS, demonstration, usable
 from devstack.demo import DemoFailed, Row, run_demo
 from devstack.emulator import EmulatorMissing
 from devstack.issuer import ALL_SCOPES, DEFAULT_TTL_SECONDS, BrokenKey, Issuer
+from devstack.kept_data import DataOutdated
+from devstack.ports import PortTaken
 from devstack.processes import ChildFailed
 from devstack.seed import SeedFileInvalid, SeedProduct, default_files, load, read_products
 from devstack.stack import ISSUER_KEY_FILE, Stack, published, running_stack
@@ -49,17 +51,25 @@ StateOption = Annotated[Path, typer.Option("--state", help="Folder for addresses
 
 
 @app.command()
-def up(state: StateOption = DEFAULT_STATE) -> None:
+def up(
+    state: StateOption = DEFAULT_STATE,
+    ports: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65000, help="Use the ports from this one on, or any free ones if it is 0. Default: fixed ports."
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove the data of earlier runs first.")] = False,  # noqa: FBT002
+) -> None:
     """Start the embedded AWS and every service, load the seed products, and run until Ctrl-C.
 
-    Prints the addresses and writes them to STATE/stack.json. If a process exits, its log is shown and all processes
-    are stopped.
+    Prints the addresses and writes them to STATE/stack.json. A process that dies is started again. Orders, payments
+    and events are kept in STATE/data, and the next run goes on with them.
     """
+    from devstack.commands.supervised import run_supervised  # noqa: PLC0415 - it imports boto3
+
     with _reported_failures(), _only_one(state):
-        with _started(state, local_ports=True) as stack, published(stack, state / STACK_FILE):
-            _print_addresses(stack, state)
-            watch_until_interrupted(stack.group)
-        console.print("everything has been shut down")
+        run_supervised(state, first_port=ports, is_fresh=fresh)
 
 
 @app.command()
@@ -142,11 +152,11 @@ def demo_deploy(state: StateOption = DEFAULT_STATE) -> None:
 
 
 @contextlib.contextmanager
-def _started(folder: Path, *, local_ports: bool = False) -> Iterator[Stack]:
+def _started(folder: Path) -> Iterator[Stack]:
     """Run the stack with the seed products and yield it."""
     with contextlib.ExitStack() as entered:
         with console.status("starting the embedded AWS and the services"):
-            stack = entered.enter_context(running_stack(folder, local_ports=local_ports))
+            stack = entered.enter_context(running_stack(folder))
         created = _load(read_products(default_files()), stack.settings, stack.credentials)
         console.print(f"started, with {created} products", style="dim")
         yield stack
@@ -203,22 +213,6 @@ def _table(rows: list[Row]) -> Table:
     return table
 
 
-def _print_addresses(stack: Stack, state: Path) -> None:
-    lines = Table.grid(padding=(0, 2))
-    for name, address in (
-        *stack.services.items(),
-        ("API reference", f"{stack.api}/pages/api"),
-        ("embedded AWS", stack.aws),
-        ("payment sandbox", stack.payments),
-        ("addresses and process ids", str(state / STACK_FILE)),
-        ("logs", str(state / "logs")),
-    ):
-        lines.add_row(name, Text(address, style="bold"))
-    lines.add_row("get a token", "orderctl local token --tenant acme --customer ada")
-    lines.add_row("live figures", "orderctl top --local")
-    console.print(Panel(lines, title="the order platform is running; Ctrl-C stops it", expand=False))
-
-
 @contextlib.contextmanager
 def _only_one(state: Path) -> Iterator[None]:
     """Allow one stack per state folder: a second stack would overwrite the addresses of the first."""
@@ -241,6 +235,8 @@ def _reported_failures() -> Iterator[None]:
             if error.log:
                 console.print(Panel(Text(printable(error.log)), title="end of its log"))
             raise typer.Exit(1) from error
-        except (AlreadyRunning, BrokenKey, DemoFailed, EmulatorMissing, SeedFileInvalid) as error:
+        except (
+            *(AlreadyRunning, BrokenKey, DataOutdated, DemoFailed, EmulatorMissing, PortTaken, SeedFileInvalid),
+        ) as error:
             console.print(str(error), style="red")
             raise typer.Exit(1) from error
