@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from order_api.problems import KINDS
+from tests.browser.local_pages import open_local_pages
 from tests.unit.api.sockets import serving
 
 
@@ -36,4 +37,10 @@ ORDER_API = Site(
     more=tuple(f"/pages/errors/{code}" for code in KINDS if code != "unknown_sku"),
 )
 
-SITES = (ORDER_API,)
+LOCAL_STACK = Site(
+    name="local-stack",
+    open=open_local_pages,
+    pages=("/pages/start", "/pages/lab"),
+)
+
+SITES = (ORDER_API, LOCAL_STACK)
