@@ -44,12 +44,16 @@ def started_up(state: Path, *options: str, by: Sequence[str] = ()) -> Iterator[s
 
 Described = dict[str, object]
 PARTS_OF_DEMO = ("emulator", "payments")
-PARTS = (*PARTS_OF_DEMO, "sqs-gate")
+PARTS = (*PARTS_OF_DEMO, "sqs-gate", "pages")
 
 
 async def running(process: subprocess.Popen[str], state: Path) -> Described:
-    """The content of `stack.json` once it is there."""
-    await eventually(lambda: (state / "stack.json").exists() or process.poll() is not None, "stack.json")
+    """The content of `stack.json` once the last process is in it."""
+
+    def is_complete() -> bool:
+        return (state / "stack.json").exists() and "pages" in pids_of(read(state))
+
+    await eventually(lambda: is_complete() or process.poll() is not None, "stack.json")
     assert process.poll() is None, process.communicate()[0]
     return read(state)
 
@@ -62,7 +66,7 @@ def read(state: Path) -> Described:
 def pids_of(described: Described) -> dict[str, int]:
     pids = described["pids"]
     assert isinstance(pids, dict)
-    assert set(pids) in ({*SERVICE_NAMES, *PARTS}, {*SERVICE_NAMES, *PARTS_OF_DEMO})
+    assert {*SERVICE_NAMES, *PARTS_OF_DEMO} <= set(pids) <= {*SERVICE_NAMES, *PARTS}
     return pids
 
 
@@ -95,6 +99,8 @@ async def test_ctrl_c_ends_it_and_everything_with_it(tmp_path: Path) -> None:
         assert tuple(services) == SERVICE_NAMES
         for address in services.values():
             assert get(f"{address}/readyz").status_code == 200
+        for path in ("start", "lab"):
+            assert get(f"{described['pages']}/pages/{path}").status_code == 200
         await ends_well(process, signal.SIGINT, described, tmp_path)
 
 
