@@ -48,7 +48,7 @@ class FixedFigures(Checker):
             ended=480,
             lost=1,
             letters=2,
-            details=("lost: c17 was told of ord_019aa5c2b1e07a1b8f3c5d7e9f012345, which is not there",),
+            details=("lost: c17 received the id ord_019aa5c2b1e07a1b8f3c5d7e9f012345, which is not stored",),
             services={"order-api": "ready", "order-processor": "starting", "SQS": "does not respond"},
         )
 

@@ -46,7 +46,7 @@ class KeptData:
 
     @property
     def lab(self) -> Path:
-        """File of the Lab: what its customers were told."""
+        """File of the Lab: the answers that its customers received."""
         return self.folder / "lab.jsonl"
 
     def open(self) -> None:

@@ -73,7 +73,7 @@ class Child:
 
     @property
     def ending(self) -> str:
-        """How the process ended."""
+        """Description of the end of the process."""
         return f"ended with exit code {self.process.returncode}"
 
     def failed(self, what: str) -> ChildFailed:

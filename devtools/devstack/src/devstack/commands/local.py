@@ -64,7 +64,7 @@ def up(
     """Start the embedded AWS and every service, load the seed products, and run until Ctrl-C.
 
     Prints the addresses and writes them to STATE/stack.json. A process that dies is started again. Orders, payments
-    and events are kept in STATE/data, and the next run goes on with them.
+    and events are kept in STATE/data, and the next run continues with them.
     """
     from devstack.commands.supervised import run_supervised  # noqa: PLC0415 - it imports boto3
 

@@ -98,12 +98,12 @@ def _seed(aws: str) -> int:
 
 
 def _lost_since(data: KeptData) -> str:
-    """Return what is gone after the embedded AWS did not end in order."""
+    """Return the sentence about the loss of data after the embedded AWS did not end in order."""
     if data.saved_at is None:
-        return "it saves its data only when it is stopped in order, so all its orders, messages and events are gone"
+        return "it saves its data only when it is stopped in order, so all its orders, messages and events are lost"
     return (
         "it saves its data only when it is stopped in order, so all orders, messages and events since "
-        f"{_clock(data.saved_at)} are gone"
+        f"{_clock(data.saved_at)} are lost"
     )
 
 

@@ -1,4 +1,4 @@
-"""An experiment of the Lab: customers who want orders, and what they were told."""
+"""An experiment of the Lab: customers who want orders, and the answers that they received."""
 
 import asyncio
 import uuid
@@ -62,7 +62,7 @@ class Experiment:
 
     @property
     def accepted(self) -> set[str]:
-        """Ids of the orders that customers were told of."""
+        """Ids of the orders that the API has confirmed to customers."""
         ids = (self.history.ids(name, Verb.PLACE, Outcome.OK) for name in self.history.purchases)
         return {order_id for of_customer in ids for order_id in of_customer if order_id is not None}
 

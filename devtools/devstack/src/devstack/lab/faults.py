@@ -1,4 +1,4 @@
-"""Faults of the Lab: kill a process, suspend one for a time, send a message that nobody can read."""
+"""Faults of the Lab: kill a process, suspend one for a time, send an unreadable message."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ SQS_GATE = "sqs-gate"
 PAYMENTS = "payments"
 SUSPENDED = {SQS_GATE: "SQS", PAYMENTS: "the payment provider"}
 SUSPENDED_SECONDS = 15.0
-POISON = '{"type": "order.of.nobody", "data": '
+POISON = '{"type": "order.unknown.v1", "data": '
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ LOAD = 2.0
 
 
 class Feed(Generic[State]):
-    """Feed of the states that `read` returns. It reads only while somebody views."""
+    """Feed of the states that `read` returns. It reads only while there is a viewer."""
 
     def __init__(
         self,

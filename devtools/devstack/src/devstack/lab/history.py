@@ -1,7 +1,7 @@
-"""Checker of the platform's promise: the history of what customers were told against the stored orders and payments.
+"""Checker of the platform's promise: the answers that customers received against the stored orders and payments.
 
-The Lab and the chaos runs use it. It knows nothing of how the platform works: it compares what customers recorded with
-the tables, the payments of the provider and the queues, and names each contradiction.
+The Lab and the chaos runs use it. It is independent of the platform's code for processing: it compares the records of
+customers with the tables, the payments of the provider and the queues, and names each contradiction.
 """
 
 from collections import Counter, defaultdict
@@ -82,7 +82,7 @@ class Evidence:
     messages: int = 0
     letters: int = 0
     regressions: list[str] = field(default_factory=list)
-    """Orders whose version, fence or history was seen to go back."""
+    """Orders whose version, fence or history went back."""
 
 
 class Fault(StrEnum):
@@ -149,21 +149,23 @@ def _judge_purchase(purchase: Purchase, history: History, orders: list[Order], v
     acknowledged = set(history.ids(customer, Verb.PLACE, Outcome.OK))
     stored = {order.order_id for order in orders}
     for order_id in acknowledged - stored:
-        verdict.add(Fault.LOST, f"{customer} was told of {order_id}, which is not there")
+        verdict.add(Fault.LOST, f"{customer} received the id {order_id}, which is not stored")
     if len(acknowledged) > purchase.wanted or len(orders) > purchase.wanted:
         wanted = f"{purchase.wanted} order(s)"
-        verdict.add(Fault.DUPLICATED, f"{customer} wanted {wanted}, was told of {acknowledged}, has {stored}")
+        verdict.add(Fault.DUPLICATED, f"{customer} wanted {wanted}, received the ids {acknowledged}, has {stored}")
     if orders and history.ids(customer, Verb.PLACE, Outcome.FAILED):
         verdict.add(Fault.DUPLICATED, f"{customer} was refused, and has {stored}")
     for order in orders:
         if {line.sku: line.quantity for line in order.lines} != dict(purchase.quantities):
             verdict.add(Fault.OTHER, f"{order.order_id} is not what {customer} wanted")
         if history.ids(customer, Verb.CANCEL, Outcome.OK) and order.status is not OrderStatus.CANCELLED:
-            verdict.add(Fault.LOST, f"{customer} was told that {order.order_id} is cancelled; it is {order.status}")
+            verdict.add(
+                Fault.LOST, f"the cancellation of {order.order_id} was confirmed to {customer}; it is {order.status}"
+            )
         if history.ids(customer, Verb.CANCEL, Outcome.FAILED) and order.status is not OrderStatus.REJECTED:
             verdict.add(Fault.OTHER, f"{order.order_id} was not to be cancelled, and is {order.status}")
         if order.status is OrderStatus.CANCELLED and not history.ids(customer, Verb.CANCEL, Outcome.INVOKED):
-            verdict.add(Fault.OTHER, f"nobody cancelled {order.order_id}")
+            verdict.add(Fault.OTHER, f"{order.order_id} is cancelled without a request of {customer}")
 
 
 def _judge_stock(evidence: Evidence, verdict: Verdict) -> None:

@@ -1,4 +1,4 @@
-"""File with the history of an experiment, so that the Lab goes on with it after a kill or a stop of the stack."""
+"""File with the history of an experiment, so that the Lab continues it after a kill or a stop of the stack."""
 
 import json
 from collections.abc import Iterator

@@ -42,7 +42,7 @@ PROBE_TIMEOUT = aiohttp.ClientTimeout(total=0.5)
 
 @dataclass(frozen=True)
 class LabState:
-    """What the page shows: the newest figures, if any, and why they are not new."""
+    """State of the page: the newest figures, if any, and the reason if they are not new."""
 
     figures: Figures | None
     problem: str = ""
@@ -96,7 +96,7 @@ class Laboratory:
         return self.faults.note(f"{count:,} customers are placing one order each")
 
     async def start_anew(self) -> int:
-        """Forget the customers and what they were told; return the number of the action."""
+        """Forget the customers and their answers; return the number of the action."""
         await self.experiment.stop()
         self.experiment = Experiment.new(self._journal, self._shop)
         self._figures = None

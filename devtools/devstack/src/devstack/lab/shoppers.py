@@ -1,4 +1,4 @@
-"""Customers who post orders, and post them again until they have an answer. They record what they are told."""
+"""Customers who post orders, and post them again until they have an answer. They record each answer."""
 
 import asyncio
 import time
@@ -75,7 +75,7 @@ class Shop:
 
 
 class Customer:
-    """A customer with one purchase, who asks again for `patience` seconds while there is no answer."""
+    """A customer with one purchase. It repeats its request for `patience` seconds while there is no answer."""
 
     def __init__(self, shop: Shop, history: History, purchase: Purchase, dice: Random, *, patience: float) -> None:
         self._shop = shop
@@ -86,7 +86,7 @@ class Customer:
         history.purchases[purchase.customer] = purchase
 
     async def place(self, token: str | None = None, reference: str | None = None) -> str | None:
-        """Place the order; return its id if the customer was told one."""
+        """Place the order; return its id if the customer received it."""
         lines = [{"sku": sku, "quantity": quantity} for sku, quantity in self._purchase.quantities.items()]
         body = {"lines": lines, "payment_token": token, "reference": reference}
         wanted = {name: value for name, value in body.items() if value is not None}

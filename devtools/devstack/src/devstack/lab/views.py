@@ -21,7 +21,7 @@ def lab_content(figures: Figures | None, problem: str, actions: Sequence[Action]
     return [
         h.p[
             "Let customers place orders, then break the platform under them. Each customer asks again until it has an "
-            "answer. A checker compares what the customers were told with the stored orders, the payments at the "
+            "answer. A checker compares the answers with the stored orders, the payments at the "
             "provider and the log of events."
         ],
         h.p("#result.notice", tabindex="-1")[f"{clock(done.at)}: {done.text}"] if done else None,
@@ -31,9 +31,9 @@ def lab_content(figures: Figures | None, problem: str, actions: Sequence[Action]
         h.ul[
             h.li["Three of ten orders are paid by card, one is declined, the others are not paid online."],
             h.li[
-                "Kill sends SIGKILL. The supervisor starts the process again, and the terminal of ",
+                "Kill sends SIGKILL. The supervisor starts the process again, with a line in the terminal of ",
                 h.code["make up"],
-                " says so.",
+                ".",
             ],
             h.li["A poison message cannot be parsed. It must become a dead letter, and stop nothing else."],
             h.li[

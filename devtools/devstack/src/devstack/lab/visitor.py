@@ -1,4 +1,4 @@
-"""Customer for whom the start page has a token."""
+"""Customer of the token on the start page."""
 
 TENANT = "acme"
 CUSTOMER = "ada"

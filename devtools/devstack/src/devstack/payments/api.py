@@ -18,7 +18,7 @@ Work = Callable[[web.Request, Form], Awaitable[Json]]
 
 
 def make_app(bank: Bank, books: Books | None = None) -> web.Application:
-    """Return the HTTP application of the bank, which goes on from the books and writes them."""
+    """Return the HTTP application of the bank, which continues with the payments in the books."""
     keeper = _Keeper.opened(bank, books or NoBooks())
 
     async def create(_: web.Request, form: Form) -> Json:
