@@ -6,18 +6,23 @@ merged, is written to .local/screenshots.
 
 import asyncio
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.browser.chromium import MISSING, find_chromium
 from tests.browser.rule import ALL_VIEWS, HEIGHT, WIDE
+from tests.browser.running_lab import Lab, running_lab
 from tests.browser.sites import ORDER_API, SITES, Site
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 VIEWS = ROOT / ".local" / "screenshots"
+LAB_WIDTH, LAB_HEIGHT = 1000, 1000
+PARTS_OF_LAB = 5
+"""Processes whose state the Lab shows."""
 MAX_HEIGHT = 4000
 """Part of a long page that is shown, in pixels."""
 
@@ -43,6 +48,7 @@ async def main() -> None:
             async with site.open() as address:
                 await _take_views(browser, site, address)
                 await _take_pictures(browser, site, address)
+        await _take_picture_of_lab(browser)
 
 
 async def _take_pictures(browser: Browser, site: Site, address: str) -> None:
@@ -52,6 +58,25 @@ async def _take_pictures(browser: Browser, site: Site, address: str) -> None:
         await page.goto(address + picture.path)
         await page.screenshot(path=IMAGES / picture.file)
         await page.close()
+
+
+async def _take_picture_of_lab(browser: Browser) -> None:
+    """Kill the processor and the API of a running stack with 500 orders in progress; show the figures at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with running_lab(Path(folder)) as address:
+            page = await browser.new_page(viewport={"width": LAB_WIDTH, "height": LAB_HEIGHT}, color_scheme="light")
+            await page.goto(address)
+            lab = Lab(page, address)
+            await lab.press("Place 500 orders")
+            await lab.wait_until_accepted(100)
+            await lab.press("Kill order-processor")
+            await lab.press("Kill order-api")
+            await lab.expect_counts(ended=500, accepted=500, messages=0)
+            await expect(page.get_by_text("ready", exact=True)).to_have_count(PARTS_OF_LAB)
+            await page.goto(address)  # without the result of the last action
+            await expect(page.get_by_role("status")).to_contain_text("Live")
+            await page.screenshot(path=IMAGES / "lab.png")
+            await page.close()
 
 
 async def _take_views(browser: Browser, site: Site, address: str) -> None:

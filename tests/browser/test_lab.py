@@ -1,77 +1,31 @@
 """The Lab over a running stack: orders survive every fault that its page offers. Only `make test-browser` runs this."""
 
 import asyncio
-import json
-import signal
-import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Browser, Route, expect
 
+from tests.browser.running_lab import Lab, running_lab
 from tests.browser.test_live import HIDE
-from tests.commands import ORDERCTL
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(400)]
 
-END_MS = 240_000
-"""Patience until all orders have ended: the sweeper looks again for an order after half a minute."""
 SCRIPT_DELAY_SECONDS = 0.3
 HIDDEN_SECONDS = 5
 VISITORS = 20
 
 
-@dataclass(frozen=True)
-class Lab:
-    page: Page
-    address: str
-
-    async def press(self, button: str) -> None:
-        """Press a button, and check that the focus is at the result."""
-        await self.page.get_by_role("button", name=button).click()
-        await expect(self.page.locator("#result")).to_be_focused()
-
-    async def expect_counts(self, **counts: int) -> None:
-        for name, count in counts.items():
-            locator = self.page.locator(f"#count-{name.replace('_', '-')}")
-            await expect(locator).to_have_text(f"{count:,}", timeout=END_MS)
-
-    async def wait_until_accepted(self, least: int) -> None:
-        """Wait until so many orders are accepted."""
-
-        async def is_reached() -> bool:
-            return int((await self.page.locator("#count-accepted").inner_text()).replace(",", "")) >= least
-
-        await eventually(is_reached, f"{least} accepted orders", pause=0.1)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """Run `orderctl local up`, and yield the address of the Lab."""
     if not request.config.getoption("--all-pages"):
         pytest.skip("it takes minutes: `make test-browser` runs it")
     state = tmp_path_factory.mktemp("lab")
-    command = [*ORDERCTL, "local", "up", "--ports", "0", "--state", str(state)]
-    with (state / "up.log").open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        await eventually(lambda: process.poll() is not None or bool(pages_of(state)), "the pages")
-        assert process.poll() is None, (state / "up.log").read_text()
-        yield f"{pages_of(state)}/pages/lab"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        await eventually(lambda: process.poll() is not None, "the end of the stack")
+    async with running_lab(state) as address:
+        yield address
     assert "was killed by SIGKILL" in (state / "up.log").read_text()
-
-
-def pages_of(state: Path) -> str:
-    """Return the address of the pages; empty until they are served."""
-    file = state / "stack.json"
-    return str(json.loads(file.read_text())["pages"]) if file.exists() else ""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
