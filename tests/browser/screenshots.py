@@ -20,7 +20,7 @@ from tests.browser.sites import ORDER_API, SITES, Site
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 VIEWS = ROOT / ".local" / "screenshots"
-LAB_WIDTH, LAB_HEIGHT = 1000, 1000
+LAB_WIDTH, LAB_HEIGHT = 1000, 1070
 PARTS_OF_LAB = 5
 """Processes whose state the Lab shows."""
 MAX_HEIGHT = 4000

@@ -56,11 +56,11 @@ def _judged(rest: Rest, orders: list[Order]) -> Iterator[str]:
         rest.told.record(order.customer.id, Verb.CANCEL, Outcome.INVOKED)
     provider, queue = rest.world.provider, rest.world.queue
     evidence = Evidence(
-        orders,
-        rest.happenings.stock,
-        {sku: sum(rest.world.store.stock(TENANT, sku)) for sku in rest.plan.stock},
-        [
-            Payment(order_id, charged, provider.refunded.get(order_id, 0))
+        orders=orders,
+        stock_before=rest.happenings.stock,
+        stock_after={sku: sum(rest.world.store.stock(TENANT, sku)) for sku in rest.plan.stock},
+        payments=[
+            Payment(order_id=order_id, received=charged, refunded=provider.refunded.get(order_id, 0))
             for order_id, charged in provider.charged.items()
         ],
         messages=queue.visible + queue.in_flight,

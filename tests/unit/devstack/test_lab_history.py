@@ -27,7 +27,13 @@ def make_history(*outcomes: tuple[Verb, Outcome, str | None], is_paid: bool = Fa
 
 
 def make_evidence(*orders: Order, left: int, payments: tuple[Payment, ...] = (), messages: int = 0) -> Evidence:
-    return Evidence(list(orders), {"TEA": 10}, {"TEA": left}, list(payments), messages)
+    return Evidence(
+        orders=list(orders),
+        stock_before={"TEA": 10},
+        stock_after={"TEA": left},
+        payments=list(payments),
+        messages=messages,
+    )
 
 
 ORDER = make_order()
@@ -35,7 +41,7 @@ OTHER_ORDER = make_order()
 PLACED = (Verb.PLACE, Outcome.OK, ORDER.order_id)
 UNKNOWN = (Verb.PLACE, Outcome.UNKNOWN, None)
 CANCELLED = (Verb.CANCEL, Outcome.OK, ORDER.order_id)
-CHARGE = Payment(ORDER.order_id, received=ORDER.total, refunded=0)
+CHARGE = Payment(order_id=ORDER.order_id, received=ORDER.total, refunded=0)
 REFUND = replace(CHARGE, refunded=ORDER.total)
 PAYING = replace(ORDER, payment=PaymentState(required=True, token="pm_card_visa", id="pi_1"))
 PAID = confirmed(PAYING)

@@ -179,7 +179,7 @@ class Stack:
     def _started_gate(self) -> tuple[Child, str]:
         options = ["--host", LOOPBACK, "--port", str(self.options.ports.get(GATE, 0))]
         command = [sys.executable, "-m", "devstack.sqs_gate", *options, "--target", str(urlsplit(self.aws).port)]
-        child = self.group.start(GATE, command, dict(os.environ))
+        child = self.group.start(GATE, command, self.environment)
         return child, child.wait_for_address()
 
     def _tried(self, start: Callable[[], tuple[Child, str]]) -> tuple[Child, str]:

@@ -19,7 +19,7 @@ STABLE_SECONDS = 10.0
 """A child that has been ready for so long is restarted without a delay when it dies."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _State:
     """State of one child. `failed_starts` are in a row; `quick_deaths` are in a row too, each soon after a start."""
 

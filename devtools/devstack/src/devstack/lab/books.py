@@ -62,7 +62,7 @@ class Books:
         async with self._http.get(f"{self._bank}/_sandbox/intents") as response:
             rows: list[dict[str, Any]] = await response.json()
         return [
-            Payment(row["order_id"], row["amount_received"], row["amount_refunded"])
+            Payment(order_id=row["order_id"], received=row["amount_received"], refunded=row["amount_refunded"])
             for row in rows
             if row["created"] >= since
         ]

@@ -62,7 +62,7 @@ class History:
         return sum(len(self.ids(customer, verb, outcome)) for customer in self.purchases)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Payment:
     """A payment at the provider; amounts in minor units."""
 
@@ -71,7 +71,7 @@ class Payment:
     refunded: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """State of orders, stock by SKU, payments and queues. `letters` is the number of dead letters."""
 

@@ -60,7 +60,9 @@ class LocalBooks(Books):
     async def payments(self, since: float = 0) -> list[Payment]:
         rows = (intent for intent in self._payments.intents() if intent.created >= since)
         return [
-            Payment(intent.metadata["order_id"], intent.amount_received, intent.amount_refunded)
+            Payment(
+                order_id=intent.metadata["order_id"], received=intent.amount_received, refunded=intent.amount_refunded
+            )
             for intent in rows
             if "order_id" in intent.metadata
         ]
@@ -141,7 +143,7 @@ async def open_laboratory(state: Path) -> AsyncIterator[Laboratory]:
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=5)
     async with (
-        aiohttp.ClientSession(connector=connector, timeout=timeout) as http,
+        aiohttp.ClientSession(connector=connector, timeout=timeout, proxy=None) as http,
         open_dynamo(local_credentials(), region=REGION, endpoint=content["aws"], retries=RETRIES) as dynamo,
     ):
         sqs = local_session().client("sqs", endpoint_url=content["aws"])

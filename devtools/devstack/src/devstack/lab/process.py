@@ -1,6 +1,5 @@
 """Start the pages of the local stack as one of its processes."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -19,7 +18,7 @@ def start_pages(stack: Stack, state: Path) -> None:
 
     def start() -> tuple[Child, str]:
         options = ["--host", LOOPBACK, "--port", str(stack.options.ports.get(PAGES, 0)), "--state", str(state)]
-        child = stack.group.start(PAGES, [sys.executable, "-m", "devstack.lab", *options], dict(os.environ))
+        child = stack.group.start(PAGES, [sys.executable, "-m", "devstack.lab", *options], stack.environment)
         address = child.wait_for_address()
         child.wait_until(lambda: is_ready(f"{address}{START}"), "ready", READY_SECONDS)
         return child, address

@@ -76,7 +76,7 @@ class Bank:
     slow_seconds: float = SLOW_SECONDS
     now: Callable[[], float] = time.time
     intents: dict[str, Intent] = field(default_factory=dict)
-    _changed: dict[str, Intent] = field(default_factory=dict)
+    _changed: dict[str, Intent] = field(default_factory=dict, kw_only=True)
 
     def take_changed(self) -> list[Intent]:
         """Return the payments that have changed since the last call."""
