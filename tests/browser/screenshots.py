@@ -20,6 +20,7 @@ from tests.browser.sites import ORDER_API, SITES, Site
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 VIEWS = ROOT / ".local" / "screenshots"
+LAB_PICTURE = "lab.png"
 LAB_WIDTH, LAB_HEIGHT = 1000, 1070
 PARTS_OF_LAB = 5
 """Processes whose state the Lab shows."""
@@ -75,7 +76,7 @@ async def _take_picture_of_lab(browser: Browser) -> None:
             await expect(page.get_by_text("ready", exact=True)).to_have_count(PARTS_OF_LAB)
             await page.goto(address)  # without the result of the last action
             await expect(page.get_by_role("status")).to_contain_text("Live")
-            await page.screenshot(path=IMAGES / "lab.png")
+            await page.screenshot(path=IMAGES / LAB_PICTURE)
             await page.close()
 
 

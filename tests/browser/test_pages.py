@@ -5,7 +5,7 @@ from playwright.async_api import Browser
 
 from tests.browser.conftest import AddressOf
 from tests.browser.rule import ALL_VIEWS, VIEWS, faults_of
-from tests.browser.screenshots import IMAGES, PICTURES
+from tests.browser.screenshots import IMAGES, LAB_PICTURE, PICTURES
 from tests.browser.sites import Site
 
 
@@ -20,4 +20,4 @@ async def test_a_page_has_no_fault(
 
 
 def test_every_picture_of_the_documents_is_taken_by_make_screenshots() -> None:
-    assert {path.name for path in IMAGES.iterdir()} == {picture.file for picture in PICTURES}
+    assert {path.name for path in IMAGES.iterdir()} == {LAB_PICTURE, *(picture.file for picture in PICTURES)}
