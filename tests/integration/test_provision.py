@@ -9,9 +9,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from devstack.event_repair import append_missing_events
 from devstack.provision import provision
-from devstack.stack import local_session
-from order_shared.tables import TABLES, Index, Table, order_queue
+from devstack.stack import local_credentials, local_session, local_settings
+from order_shared.domain.clock import utc_now
+from order_shared.runtime.adapters import open_adapters
+from order_shared.runtime.metrics import Metrics
+from order_shared.tables import TABLES, Index, Table, order_changes, order_queue
+from tests.factories import make_order, make_record
 
 PREFIX = "provision-"
 
@@ -84,3 +89,26 @@ def test_many_may_do_so_at_once(emulator_endpoint: str) -> None:
         list(pool.map(make, range(16)))
     names = local_session().client("dynamodb", endpoint_url=emulator_endpoint).list_tables()["TableNames"]
     assert sorted(name for name in names if name.startswith("race-")) == sorted(f"race-{each.name}" for each in TABLES)
+
+
+def test_a_pipe_is_replaced_on_request(emulator_endpoint: str) -> None:
+    prefix = "pipe-"
+    pipes = local_session().client("pipes", endpoint_url=emulator_endpoint)
+    provision(local_session(), endpoint=emulator_endpoint, prefix=prefix, renews_pipe=True)
+    name = order_changes(prefix).pipe
+    pipes.tag_resource(resourceArn=pipes.describe_pipe(Name=name)["Arn"], tags={"made": "before"})
+    for renews_pipe, tags in ((False, {"made": "before"}), (True, {})):
+        provision(local_session(), endpoint=emulator_endpoint, prefix=prefix, renews_pipe=renews_pipe)
+        assert pipes.describe_pipe(Name=name).get("Tags", {}) == tags
+
+
+async def test_events_of_changes_that_no_pipe_delivered_are_appended_once(emulator_endpoint: str) -> None:
+    settings = local_settings(emulator_endpoint).model_copy(update={"table_prefix": "repair-"})
+    provision(local_session(), endpoint=emulator_endpoint, prefix=settings.table_prefix)
+    credentials = local_credentials()
+    assert await append_missing_events(settings, credentials) == 0
+    async with open_adapters(settings, Metrics(), credentials=credentials, deadline=30.0) as adapters:
+        order = make_order(at=utc_now())
+        await adapters.orders.add(order, make_record(order))
+    assert await append_missing_events(settings, credentials) == 1
+    assert await append_missing_events(settings, credentials) == 0

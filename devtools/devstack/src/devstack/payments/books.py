@@ -19,12 +19,15 @@ CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, content TEXT NOT NULL)
 class Books(Protocol):
     def intents(self) -> Iterator[Intent]:
         """Return the stored payments, oldest first."""
+        ...
 
     def answers(self) -> Iterator[tuple[str, Request, Answer]]:
         """Return the stored idempotency keys, each with its request and the answer."""
+        ...
 
     def save(self, intents: Iterable[Intent], answer: tuple[str, Request, Answer] | None) -> None:
         """Store changed payments, and the answer of the request that changed them."""
+        ...
 
 
 class NoBooks:
