@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 
 from devstack.processes import READY_SECONDS, ChildFailed, ProcessGroup
-from devstack.supervisor import MAX_DELAY_SECONDS, MAX_FAILED_STARTS, STABLE_SECONDS, Supervisor
+from devstack.supervisor import MAX_DELAY_SECONDS, MAX_FAILED_STARTS, STABLE_SECONDS, NotPrepared, Supervisor
 
 NAME = "child"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Watched:
     """One child under supervision, whose readiness and clock the test sets."""
 
     group: ProcessGroup
     now: float = 0.0
     is_ready: bool = True
+    is_prepared: bool = True
     lines: list[str] = field(default_factory=list)
     changes: int = 0
 
@@ -31,11 +32,16 @@ class Watched:
             {NAME: child},
             {NAME: "http://probe"},
             self.lines.append,
-            on_return=lambda name: f"; {name} was prepared",
+            on_return=self._prepare,
             on_change=self._changed,
             is_ready=lambda _: self.is_ready,
             monotonic=lambda: self.now,
         )
+
+    def _prepare(self, name: str) -> str:
+        if not self.is_prepared:
+            raise NotPrepared("planted")
+        return f"; {name} was prepared"
 
     def _changed(self) -> None:
         self.changes += 1
@@ -59,7 +65,7 @@ class Watched:
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
     with ProcessGroup(tmp_path) as group:
-        yield Watched(group)
+        yield Watched(group=group)
 
 
 def test_a_child_that_dies_is_back_with_a_line(watched: Watched) -> None:
@@ -132,6 +138,18 @@ def test_a_child_that_never_becomes_ready_ends_the_supervision(watched: Watched)
     watched.now += READY_SECONDS + 1
     with pytest.raises(ChildFailed, match="was not ready within 120 s"):
         watched.supervisor.check()
+
+
+def test_a_child_that_cannot_be_prepared_is_prepared_at_a_later_check(watched: Watched) -> None:
+    watched.is_prepared = False
+    watched.kill()
+    watched.restart()
+    for _ in range(3):
+        watched.supervisor.check()
+    assert watched.lines[1:] == ["child responds, and cannot be used yet: planted"]
+    watched.is_prepared = True
+    watched.supervisor.check()
+    assert watched.lines[-1].endswith("; child was prepared")
 
 
 def test_a_suspended_child_is_stopped_at_once(watched: Watched) -> None:

@@ -19,6 +19,10 @@ STABLE_SECONDS = 10.0
 """A child that has been ready for so long is restarted without a delay when it dies."""
 
 
+class NotPrepared(Exception):
+    """A child that is ready could not be prepared for use. The next check tries again."""
+
+
 @dataclass(kw_only=True)
 class _State:
     """State of one child. `failed_starts` are in a row; `quick_deaths` are in a row too, each soon after a start."""
@@ -28,6 +32,7 @@ class _State:
     restart_at: float | None = None
     failed_starts: int = 0
     quick_deaths: int = 0
+    is_delay_announced: bool = False
 
 
 @dataclass
@@ -35,7 +40,7 @@ class Supervisor:
     """Supervisor of children by name, each with the URL of its readiness probe.
 
     `announce` receives a line about each death and each return. `on_return` is called for a child that is ready again,
-    and returns a remark about it. `on_change` is called whenever `children` has changed.
+    and returns a remark about it, or raises NotPrepared. `on_change` is called whenever `children` has changed.
     """
 
     group: ProcessGroup
@@ -85,12 +90,18 @@ class Supervisor:
 
     def _look_whether_ready(self, child: Child, state: _State) -> None:
         now = self.monotonic()
-        if self.is_ready(self.probes[child.name]) and child.is_alive:
-            remark = self.on_return(child.name)
-            self.announce(f"{child.name} is ready again after {now - state.started_at:.1f} s{remark}")
-            state.ready_at, state.failed_starts = self.monotonic(), 0
-        elif now - state.started_at > READY_SECONDS:
+        if now - state.started_at > READY_SECONDS:
             raise ChildFailed(child.name, f"was not ready within {READY_SECONDS:.0f} s", child.log())
+        if self.is_ready(self.probes[child.name]) and child.is_alive:
+            try:
+                remark = self.on_return(child.name)
+            except NotPrepared as error:
+                if not state.is_delay_announced:
+                    state.is_delay_announced = True
+                    self.announce(f"{child.name} responds, and cannot be used yet: {error}")
+                return
+            self.announce(f"{child.name} is ready again after {now - state.started_at:.1f} s{remark}")
+            state.ready_at, state.failed_starts, state.is_delay_announced = self.monotonic(), 0, False
 
 
 def _ending(child: Child) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +27,8 @@ from devstack.stack import (
     published,
     running_infrastructure,
 )
-from devstack.supervisor import MAX_FAILED_STARTS, Supervisor
+from devstack.supervisor import MAX_FAILED_STARTS, NotPrepared, Supervisor
+from order_shared.domain.errors import PlatformError
 from orderctl.profile import STACK_FILE
 from orderctl.terminal import console, printable
 
@@ -55,7 +57,7 @@ def run_supervised(state: Path, *, first_port: int | None, is_fresh: bool) -> No
 @contextlib.contextmanager
 def _running(state: Path, options: StackOptions) -> Iterator[Stack]:
     data = options.data
-    kept = "" if data is None or data.saved_at is None else f", with the data saved at {_clock(data.saved_at)}"
+    kept = "" if data is None or data.saved_at is None else f" with the data saved at {_clock(data.saved_at)}"
     with contextlib.ExitStack() as entered:
         with console.status("starting the embedded AWS and the services"):
             stack = entered.enter_context(running_infrastructure(state, options=options))
@@ -63,7 +65,7 @@ def _running(state: Path, options: StackOptions) -> Iterator[Stack]:
             stack.start_payments()
             stack.start_services()
         created = _seed(stack.aws)
-        console.print(f"started{kept}, with {created} new products", style="dim")
+        console.print(f"started{kept}; {created} new products", style="dim")
         yield stack
 
 
@@ -73,8 +75,11 @@ def _supervise(stack: Stack, state: Path) -> None:
     def returned(name: str) -> str:
         if name != EMULATOR:
             return ""
-        prepare(stack.aws, stack.options)
-        _seed(stack.aws)
+        try:
+            prepare(stack.aws, stack.options)
+            _seed(stack.aws)
+        except (BotoCoreError, ClientError, PlatformError) as error:  # such as another death
+            raise NotPrepared(str(error)) from error
         assert stack.options.data is not None  # noqa: S101 - this command keeps data
         return f"; {_lost_since(stack.options.data)}"
 
