@@ -24,6 +24,7 @@ class Watched:
     is_prepared: bool = True
     lines: list[str] = field(default_factory=list)
     changes: int = 0
+    preparations: int = 0
 
     def __post_init__(self) -> None:
         child = self.group.start(NAME, ["sleep", "600"], dict(os.environ))
@@ -32,16 +33,17 @@ class Watched:
             {NAME: child},
             {NAME: "http://probe"},
             self.lines.append,
-            on_return=self._prepare,
+            on_death=lambda name: f". {name} has lost its data",
+            prepare=self._prepare,
             on_change=self._changed,
             is_ready=lambda _: self.is_ready,
             monotonic=lambda: self.now,
         )
 
-    def _prepare(self, name: str) -> str:
+    def _prepare(self, _: str) -> None:
         if not self.is_prepared:
             raise NotPrepared("planted")
-        return f"; {name} was prepared"
+        self.preparations += 1
 
     def _changed(self) -> None:
         self.changes += 1
@@ -78,8 +80,8 @@ def test_a_child_that_dies_is_back_with_a_line(watched: Watched) -> None:
     watched.now += 1.5
     watched.supervisor.check()
     assert watched.lines == [
-        "child was killed by SIGKILL; starting it again",
-        "child is ready again after 1.5 s; child was prepared",
+        "child was killed by SIGKILL; starting it again. child has lost its data",
+        "child is ready again after 1.5 s",
     ]
 
 
@@ -87,13 +89,13 @@ def test_the_delay_grows_while_it_dies_soon_after_each_start(watched: Watched) -
     delays = []
     for _ in range(8):
         watched.kill()
-        delays.append(watched.lines[-1].rpartition(" in ")[2])
+        delays.append(watched.lines[-1].partition(" in ")[2].partition(". ")[0])
         watched.restart()
         watched.supervisor.check()
     assert delays == ["0.5 s", "1 s", "2 s", "4 s", "8 s", "15 s", "15 s", "15 s"]
     watched.now += STABLE_SECONDS
     watched.kill()
-    assert watched.lines[-1] == "child was killed by SIGKILL; starting it again"
+    assert watched.lines[-1].startswith("child was killed by SIGKILL; starting it again.")
 
 
 def test_it_is_not_started_before_the_delay_is_over(watched: Watched) -> None:
@@ -149,7 +151,8 @@ def test_a_child_that_cannot_be_prepared_is_prepared_at_a_later_check(watched: W
     assert watched.lines[1:] == ["child responds, and cannot be used yet: planted"]
     watched.is_prepared = True
     watched.supervisor.check()
-    assert watched.lines[-1].endswith("; child was prepared")
+    assert watched.preparations == 1
+    assert watched.lines[-1].startswith("child is ready again")
 
 
 def test_a_suspended_child_is_stopped_at_once(watched: Watched) -> None:

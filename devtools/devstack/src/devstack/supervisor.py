@@ -39,15 +39,17 @@ class _State:
 class Supervisor:
     """Supervisor of children by name, each with the URL of its readiness probe.
 
-    `announce` receives a line about each death and each return. `on_return` is called for a child that is ready again,
-    and returns a remark about it, or raises NotPrepared. `on_change` is called whenever `children` has changed.
+    `announce` receives a line about each death and each return. `on_death` returns a remark about the death of a child.
+    `prepare` is called for a child that is ready again, and may raise NotPrepared. `on_change` is called whenever
+    `children` has changed.
     """
 
     group: ProcessGroup
     children: dict[str, Child]
     probes: Mapping[str, str]
     announce: Callable[[str], None]
-    on_return: Callable[[str], str] = lambda _: ""
+    on_death: Callable[[str], str] = lambda _: ""
+    prepare: Callable[[str], None] = lambda _: None
     on_change: Callable[[], None] = lambda: None
     is_ready: Callable[[str], bool] = is_ready
     monotonic: Callable[[], float] = time.monotonic
@@ -81,7 +83,7 @@ class Supervisor:
         delay = min(FIRST_DELAY_SECONDS * 2 ** (state.quick_deaths - 1), MAX_DELAY_SECONDS) if is_quick else 0.0
         state.restart_at = now + delay
         when = f"starting it again in {delay:g} s" if delay else "starting it again"
-        self.announce(f"{child.name} {_ending(child)}; {when}")
+        self.announce(f"{child.name} {_ending(child)}; {when}{self.on_death(child.name)}")
 
     def _restart(self, child: Child, state: _State) -> None:
         self.children[child.name] = self.group.restart(child)
@@ -94,13 +96,13 @@ class Supervisor:
             raise ChildFailed(child.name, f"was not ready within {READY_SECONDS:.0f} s", child.log())
         if self.is_ready(self.probes[child.name]) and child.is_alive:
             try:
-                remark = self.on_return(child.name)
+                self.prepare(child.name)
             except NotPrepared as error:
                 if not state.is_delay_announced:
                     state.is_delay_announced = True
                     self.announce(f"{child.name} responds, and cannot be used yet: {error}")
                 return
-            self.announce(f"{child.name} is ready again after {now - state.started_at:.1f} s{remark}")
+            self.announce(f"{child.name} is ready again after {now - state.started_at:.1f} s")
             state.ready_at, state.failed_starts, state.is_delay_announced = self.monotonic(), 0, False
 
 

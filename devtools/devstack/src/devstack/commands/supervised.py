@@ -49,7 +49,7 @@ def run_supervised(state: Path, *, first_port: int | None, is_fresh: bool) -> No
         _print_addresses(stack, state)
         _supervise(stack, state)
     if data.saved_at == saved_before:
-        console.print(f"the embedded AWS could not save its data: {_lost_since(data)}", style="red")
+        console.print(f"the embedded AWS could not save its data. {_lost_since(data)}", style="red")
     else:
         console.print(f"everything has been shut down; the data is kept in {data.folder}")
 
@@ -72,23 +72,28 @@ def _running(state: Path, options: StackOptions) -> Iterator[Stack]:
 def _supervise(stack: Stack, state: Path) -> None:
     """Restart children that die, until Ctrl-C. Raises ChildFailed."""
 
-    def returned(name: str) -> str:
+    data = stack.options.data
+    assert data is not None  # noqa: S101 - this command keeps data
+
+    def remark(name: str) -> str:
+        return f". {_lost_since(data)}" if name == EMULATOR else ""
+
+    def make_usable(name: str) -> None:
         if name != EMULATOR:
-            return ""
+            return
         try:
             prepare(stack.aws, stack.options)
             _seed(stack.aws)
         except (BotoCoreError, ClientError, PlatformError) as error:  # such as another death
             raise NotPrepared(str(error)) from error
-        assert stack.options.data is not None  # noqa: S101 - this command keeps data
-        return f"; {_lost_since(stack.options.data)}"
 
     supervisor = Supervisor(
         stack.group,
         stack.children,
         stack.probes,
         _announce,
-        on_return=returned,
+        on_death=remark,
+        prepare=make_usable,
         on_change=lambda: publish(stack, state / STACK_FILE),
     )
     with contextlib.suppress(KeyboardInterrupt):
@@ -104,12 +109,9 @@ def _seed(aws: str) -> int:
 
 def _lost_since(data: KeptData) -> str:
     """Return the sentence about the loss of data after the embedded AWS did not end in order."""
-    if data.saved_at is None:
-        return "it saves its data only when it is stopped in order, so all its orders, messages and events are lost"
-    return (
-        "it saves its data only when it is stopped in order, so all orders, messages and events since "
-        f"{_clock(data.saved_at)} are lost"
-    )
+    lost = "all orders, messages and events"
+    since = "" if data.saved_at is None else f" since {_clock(data.saved_at)}"
+    return f"It saves its data only when it is stopped in order: {lost}{since} are lost"
 
 
 def _clock(at: datetime) -> str:
