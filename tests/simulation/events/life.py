@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from order_shared.aws.encoding import attributes
 from order_shared.domain.idempotency import to_seconds
-from order_shared.storage.event_log.items import LOG_KEY, LogState, state_item
+from order_shared.storage.event_log.items import LogState, state_item
 from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.event_log.repair import EventLogRepair
 from order_shared.tables import EVENTS
 from tests.fakes import TABLES
-from tests.memory_dynamo import Change, ItemKey
+from tests.memory_dynamo import Change
 from tests.simulation.clock import START, VirtualClock
 from tests.simulation.customers import TENANT
 from tests.simulation.events.feed import ChangeFeed
@@ -60,7 +60,7 @@ class LogLife:
         self.watch = LogWatch(watch.add, world.loop.time)
         self.notifiers = Notifiers(world, plan, self.queue, watch.add)
         self.readers = [
-            StoredReader(kind, watch.add, self._epoch, lambda: self.watch.epoch)
+            StoredReader(kind, watch.add, self.watch.history, lambda: self.watch.epoch)
             for kind in ReaderKind
             if kind in plan.readers
         ]
@@ -82,8 +82,9 @@ class LogLife:
             return
         if self._plan.log_exists:
             born = START - AGE
-            state = state_item(LogState(epoch=to_seconds(born), born=born))
-            self._world.store.tables.put(TABLES.events, attributes(state))
+            state = LogState(epoch=to_seconds(born), born=born)
+            self._world.store.tables.put(TABLES.events, attributes(state_item(state)))
+            self.watch.history.state_changed(state)
         for _ in range(self._plan.notifiers):
             self.notifiers.start()
         self._reading = [self._start_reader(reader) for reader in self.readers]
@@ -244,12 +245,6 @@ class LogLife:
         """Return the items of the tenant's log by range key."""
         found = self._world.store.tables.of_table(EVENTS.name)
         return {key.range: item for key, item in found if key.hash == TENANT}
-
-    def _epoch(self) -> int:
-        """Return the epoch of the environment's log."""
-        key = ItemKey(EVENTS.name, str(LOG_KEY["feed"]), str(LOG_KEY["sequence"]))
-        item = self._world.store.tables.items.get(key)
-        return 0 if item is None else int(item["epoch"]["N"])
 
     def _one_of(self, event: Event) -> NotifierMachine | None:
         running = self.notifiers.running
