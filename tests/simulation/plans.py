@@ -220,10 +220,6 @@ class Plan:
     removed: tuple[str, ...] = field(default=())
 
     @property
-    def is_scarce(self) -> bool:
-        return any(units < 40 for shards in self.stock.values() for units in shards)
-
-    @property
     def frozen_seconds(self) -> float:
         """Seconds that machines stand still."""
         return sum(event.seconds for event in self.events if event.kind in FREEZES)
