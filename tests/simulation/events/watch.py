@@ -50,6 +50,7 @@ class LogWatch:
         """Time of the write that made each version of an order."""
         self.appended_at: dict[tuple[str, int], float] = {}
         self.history = LogHistory(now)
+        self._born = EMPTY.born
         self.epoch = 0
         """Epoch that the operator has raised all logs to."""
 
@@ -92,6 +93,7 @@ class LogWatch:
         else:
             head = to_head(new)
             self.history.head_changed(head)
+            self._born = head.born
             append.heads.append((EMPTY if old is None else to_head(old), head))
 
     def _faults(self, append: _Append, by: str) -> Iterator[str]:
@@ -144,6 +146,11 @@ class LogWatch:
     def _order(self, order_id: str) -> Order | None:
         item = self._orders.get(order_id)
         return None if item is None else to_order(dy2py(item, int))
+
+    def has_events(self, order: Order) -> bool:
+        """Return whether the log has the events of an order as it was read. Changes before the log have none."""
+        known = (order.order_id, order.version) in self.appended_at
+        return known or _first_version(order.history, 0, self._born) > order.version
 
     # At rest
 
