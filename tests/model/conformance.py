@@ -22,7 +22,15 @@ from tests.model.table import CONSTANTS, NOBODY, Step
 
 WRITERS = {"sweeper": "worker"}
 """Roles of the hosts by sort of actor, where they differ."""
-BROKEN_BY = ("confirmed_late", "reopened", "asked_twice", "changed_ended", "changed_unparked", "parked_cancelled")
+BROKEN_BY = (
+    "confirmed_late",
+    "reopened",
+    "asked_twice",
+    "changed_ended",
+    "changed_unparked",
+    "changed_parked",
+    "parked_cancelled",
+)
 """Witnesses that no step may set."""
 CONTENDED = CONSTANTS["UNAVAILABLE"]
 """Result of the hidden step `contend`, which a worker may have taken at any time."""

@@ -49,6 +49,7 @@ BOOKKEEPING = {
     "an end state is final": "not g.reopened",
     "one order per key": "g.placed <= 1",
 }
+PARKED_KEPT = {"no order is changed that was parked after it was read": "not g.changed_parked"}
 NO_LATE_CONFIRMATION = {
     "no confirmation after an accepted cancellation": "not g.confirmed_late and"
     " (not g.acknowledged or (o.status[0] != REJECTED and (o.status[0] != CONFIRMED or o.cancel[0])))",
@@ -80,7 +81,7 @@ MONEY_VARIABLES = every("o", "my", "p", "s", "r", "g", without=f"{SCANNING} g.co
 MONEY = Model(
     name="money",
     steps=MONEY_STEPS | {"next_create_key", "next_confirm_key", "next_undo_key"},
-    variables=MONEY_VARIABLES - {"o.parked", "p.differs"},
+    variables=MONEY_VARIABLES - {"o.parked", "p.differs", "g.changed_parked"},
     fixed={"q.visible": 1},
     constants={"SHARD": 0, "QUANTITY": 1, "QUOTA": 9, "DEFER_AFTER": 2},
     actors={"worker": 2, "customer": 1},
@@ -132,6 +133,7 @@ BY_HAND = replace(
         " or not p.differs[o.payment[0]]",
         "a cancelled order is not parked for its amount": "not g.parked_cancelled",
         "operators change parked orders only": "not g.changed_unparked",
+        **PARKED_KEPT,
     },
 )  # fmt: skip
 
@@ -143,7 +145,7 @@ DELIVERY_MODEL = Model(
     steps=names(DELIVERY, FAILURE, SWEEPER, OPERATOR, without="receive_first extend next_create_key next_confirm_key"
                 " next_undo_key give_back") | {"accept", "publish", "publish_fails", "reserve", "take_over", "confirm_ended", "confirm", "undo_cancelled", "cancel_ended", "refund", "end_undone", "go_away", "come_back"},
     variables=every("o", "my", "q", "b", without=f"{SCANNING} o.paid o.payment o.n_create o.n_confirm o.n_undo"
-                    " my.created my.looked") | {"p.away", "s.units", "r.key", "g.placed", "g.changed_ended", "g.changed_unparked"},
+                    " my.created my.looked") | {"p.away", "s.units", "r.key", "g.placed", "g.changed_ended", "g.changed_unparked", "g.changed_parked"},
     fixed={"o.paid": 1, "o.payment": 1, "my.looked": 1, "p.state": SUCCEEDED},
     constants={"SHARD": 0, "QUANTITY": 1, "QUOTA": 3, "MAX_ATTEMPTS": 2, "DEFER_AFTER": 1, "OUTAGE_SWEEPS": 1,
                "OVERDUE_SWEEPS": 2},
@@ -154,6 +156,7 @@ DELIVERY_MODEL = Model(
         "no ended order is open, no open order is outside the outbox": listed_if_open(0),
         "an ended order is not changed": "not g.changed_ended",
         "operators change parked orders only": "not g.changed_unparked",
+        **PARKED_KEPT,
     },
     again={"every accepted order ends": "not o.listed[0]"},
 )  # fmt: skip

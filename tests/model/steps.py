@@ -82,6 +82,7 @@ VARIABLES: Mapping[str, Variable] = {
     "g.parked_cancelled": PLAIN,
     "g.changed_ended": PLAIN,
     "g.changed_unparked": PLAIN,
+    "g.changed_parked": PLAIN,
     "g.refused": PLAIN,
     "g.overlapped": PLAIN,
     "g.content": PLAIN,
@@ -98,8 +99,9 @@ UNCHANGED: Guards = {
     "same fence": "o.fence == my.fence",
     "same owner": "my.owner == NOBODY or o.owner == my.owner",
     "no new cancellation": "my.cancel or not o.cancel",
+    "not parked meanwhile": "my.parked or not o.parked",
 }
-"""`unchanged_condition` of `order_items.py`: part of the condition of every write of an order but three."""
+"""`unchanged_condition` and `parked_condition` of `order_items.py`: part of the condition of every write but three."""
 
 WORKING: Guards = {
     "open": is_open("my"),
@@ -117,10 +119,14 @@ UNDOING: Guards = {
 UP: Guards = {"provider responds": "not p.away", "breaker closed": "not b.open", "no result": "my.result == NOTHING"}
 STORED: Guards = {"stored": "o.status != ABSENT"}
 
-CHANGE = "g.changed_ended = g.changed_ended if o.listed else 1"
+CHANGE = (
+    "g.changed_ended = g.changed_ended if o.listed else 1;"
+    " g.changed_parked = 1 if o.parked and not my.parked else g.changed_parked"
+)
 """Part of every write of an order but those that place one or request its cancellation."""
 TAKE_LEASE = f"{CHANGE}; o.fence += 1; o.owner = me; o.leased = 1; o.due = 0; o.after = 0"
-RELEASE = f"{CHANGE}; o.leased = 0; o.due = 0"
+RELEASED = "o.leased = 0; o.due = 0"
+RELEASE = f"{CHANGE}; {RELEASED}"
 END = (
     f"{CHANGE}; o.fence += 1; o.owner = NOBODY; o.leased = 0; o.listed = 0; o.due = 0; o.after = 0; o.parked = 0; o.undo = 0;"
     " o.attempts = 0; o.sweeps = 0"
@@ -357,9 +363,9 @@ FAILURE = (
       for call in ("create", "confirm", "undo")),
     Step(name="fail", unseen=DECISION, to=FAILED, fault="errors", facts=STORED, then="refresh()"),
     Step(name="note_failure", at=FAILED, to=SETTLE, otherwise=SETTLE, condition=UNCHANGED,
-         when={**WORKING, "order waits": WAITS}, then=f"{COUNTED}; {RELEASE}; o.after = 0"),
+         when={**WORKING, "order waits": WAITS}, then=f"{COUNTED}; {RELEASED}; o.after = 0"),
     Step(name="note_failure_and_postpone", at=FAILED, to=BACK_OFF, otherwise=BACK_OFF, condition=UNCHANGED,
-         when={**WORKING, "message returns": f"not {WAITS}"}, then=f"{COUNTED}; {RELEASE}; o.after = 1"),
+         when={**WORKING, "message returns": f"not {WAITS}"}, then=f"{COUNTED}; {RELEASED}; o.after = 1"),
     Step(name="note_failure_of_other", at=FAILED, to=BACK_OFF, otherwise=BACK_OFF, condition=UNCHANGED,
          when={"open": is_open("my"), "not parked": "not my.parked", "other lease": "my.leased and my.owner != me"},
          then=COUNTED),

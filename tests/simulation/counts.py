@@ -16,9 +16,9 @@ from tests.simulation.rest import Rest
 from tests.simulation.settling import CRASHES
 
 QUIET_SECONDS = 2.0
+"""Time in which an order ends that nothing disturbs. Each of its provider calls takes up to 0.2 s."""
 SWEEP_REQUESTS_SECONDS = 3.0
 """Longest time between the two writes of a sweep whose message is refused."""
-"""Time in which an order ends that nothing disturbs. Each of its provider calls takes up to 0.2 s."""
 REPORT_SECONDS = 60.0 + 15.0
 """Longest time between two reports of the outbox, which follow sweeps."""
 SETTLING_SECONDS = 3.0 + 5.0 + 2.0
@@ -168,14 +168,24 @@ def _send_faults(rest: Rest, counted: Counter[str]) -> Iterator[str]:
     if rest.plan.theme is Theme.LOST_MESSAGES:
         for order_id, life in rest.watch.lives.items():
             last = max((item.get("sweeps", 0) for _, item in life[-2:]), default=0)
-            if last > rest.settling.resent_of[order_id] and not _was_taken_in_a_sweep(life, last):
+            if last > rest.settling.resent_of[order_id] and not was_taken_in_a_sweep(life, last):
                 yield f"{order_id} counts {last} sweeps, of {rest.settling.resent_of[order_id]}"
 
 
-def _was_taken_in_a_sweep(life: Sequence[tuple[float, Item]], sweeps: int) -> bool:
-    """Return whether a worker took the order after it was counted as swept, and before the sweep could uncount it."""
-    counted = next(at for at, item in life if item.get("sweeps") == sweeps)
-    return any(counted < at < counted + SWEEP_REQUESTS_SECONDS and item["fence"] for at, item in life)
+def was_taken_in_a_sweep(life: Sequence[tuple[float, Item]], sweeps: int) -> bool:
+    """Return whether the order was rescheduled after the last sweep counted it, and before that sweep could uncount it.
+
+    An earlier sweep may have counted as many, and uncounted them.
+    """
+    counted = [
+        (at, item["due_at"])
+        for (_, before), (at, item) in pairwise(life)
+        if before.get("sweeps", 0) < item.get("sweeps", 0) == sweeps
+    ]
+    if not counted:
+        return False
+    since, due_at = counted[-1]
+    return any(since < at < since + SWEEP_REQUESTS_SECONDS and item.get("due_at") != due_at for at, item in life)
 
 
 def _report_faults(rest: Rest) -> Iterator[str]:

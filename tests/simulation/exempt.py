@@ -85,6 +85,14 @@ EMPTY_IS_FALSE = "nothing is falsy as well: no order waits, or no event is missi
 CONDITIONS_ONLY = "a run cancels transactions for failed conditions only, and the client repeats those with a conflict"
 UNRETRIEVED = "asyncio logs an error that nobody retrieves once its future is collected; unit/notifier/test_appender.py"
 GAP_READ = "the same pages are found by other reads: a read more or less"
+PAGE_BY_PAGE = "a read takes one page of each query: reads more often, and the reader gets the same events"
+OVERLAPPING = (
+    "no pages of a run overlap: only those of a log that failed over may; simulation/test_log_reads.py -k overlaps"
+)
+MISSED_PAGE = (
+    "a query of a run seldom outlasts a transaction and shows the next page before the oldest one; "
+    "simulation/test_log_reads.py -k oldest_event"
+)
 MORE_EXAMINED = "one read examines more events, and the reader gets the same ones"
 
 EXEMPT: Mapping[str, str] = {
@@ -116,6 +124,10 @@ EXEMPT: Mapping[str, str] = {
     "read.DynamoEventLogReader.earliest: never  oldest is None": NO_EXPIRY,
     "read.DynamoEventLogReader._pages: never  page.is_expired(now)": NO_EXPIRY,
     "read.DynamoEventLogReader._pages: always  not pages or pages[0].sequence != at": GAP_READ,
+    "read.DynamoEventLogReader._pages: without operand  following and page.sequence != expected": OVERLAPPING,
+    "read.DynamoEventLogReader._pages: without operand  page.sequence != expected": PAGE_BY_PAGE,
+    "read.DynamoEventLogReader._oldest_page: never  below and not below[0].is_expired(now)": GAP_READ,
+    "read.DynamoEventLogReader._oldest_page: always  before is None": MISSED_PAGE,
     "read.DynamoEventLogReader._page_at_gap: dropped  raise PositionExpired(ExpiredReason.RETENTION)": NO_EXPIRY,
     "read.DynamoEventLogReader._committed: never  item is None": NO_EXPIRY,
     "read.DynamoEventLogReader._committed: without operand  page is None": NO_EXPIRY,

@@ -51,6 +51,8 @@ class Happenings:
         self._machines = machines
         self._letters = letters
         self.stock = {sku: sum(units) for sku, units in plan.stock.items()}
+        self.least_stock = dict(self.stock)
+        """Units of each SKU, held or not, if what shopkeepers remove is removed before they add any."""
         self.drains: list[Drain] = []
         self._changed_payments: set[int] = set()
         self._silent_until = float("-inf")
@@ -241,6 +243,7 @@ class Happenings:
         delta = 3 if event.which % 2 else -2
 
         product, started = product_key(TENANT, sku), self._world.loop.time()
+        self.least_stock[sku] += min(delta, 0)
 
         async def adjust() -> None:
             try:

@@ -226,6 +226,7 @@ def small_world(plan: Plan) -> Iterator[None]:
         mock.patch.object(flows, "CAP", sweep_schedule.CAP / plan.pace),
         mock.patch.object(flows, "ROUNDS", plan.rounds or flows.ROUNDS),
         mock.patch.object(appender, "MAX_ORDERS", plan.log_orders or append.MAX_ORDERS),
+        mock.patch.object(append, "ATTEMPTS", append.ATTEMPTS if plan.log_orders is None else 2),
         mock.patch.object(read, "MAX_EXAMINED", read.MAX_EXAMINED if plan.log_orders is None else 5 * plan.log_orders),
         mock.patch.object(
             read, "PAGE_COUNTS", read.PAGE_COUNTS if plan.log_orders is None else (1, 2, plan.log_orders)

@@ -215,13 +215,12 @@ class Plan:
     reader_seconds: float = 20.0
     """Longest time between two reads of a log in which nothing happens."""
     log_orders: int | None = None
-    """Orders of one append, and a small number of pages and events of a read; None is the default of each."""
+    """Orders of one append, and small numbers of its attempts and of pages and events of a read.
+
+    None is the default of each.
+    """
     fault_limit: int | None = None
     removed: tuple[str, ...] = field(default=())
-
-    @property
-    def is_scarce(self) -> bool:
-        return any(units < 40 for shards in self.stock.values() for units in shards)
 
     @property
     def frozen_seconds(self) -> float:

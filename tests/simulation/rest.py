@@ -1,7 +1,7 @@
 """What must hold once all is quiet: promises to customers, records, dead letters, logs, and how long all took."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from devstack.lab.history import Evidence, Outcome, Payment, Verb, judge
@@ -77,7 +77,7 @@ def _judged(rest: Rest, orders: list[Order]) -> Iterator[str]:
 def _wrong_ends(rest: Rest, orders: list[Order]) -> Iterator[str]:
     """Check that each order ended as its customer's wishes and its payment say."""
     plans = {plan.customer: plan for plan in rest.plan.orders}
-    is_scarce = rest.plan.is_scarce or any(event.kind is EventKind.RESTOCK for event in rest.plan.events)
+    plentiful = plentiful_skus(orders, rest.happenings.least_stock)
     for order in orders:
         plan = plans.get(order.customer.id)
         if plan is None or order.order_id in rest.rejected:
@@ -89,8 +89,16 @@ def _wrong_ends(rest: Rest, orders: list[Order]) -> Iterator[str]:
             continue
         if reason.code == "payment_declined" and plan.token != Token.DECLINED:
             yield f"{order.order_id} was rejected, although nobody declines its payment"
-        if reason.code == "out_of_stock" and not is_scarce:
-            yield f"{order.order_id} was rejected, although there is stock for all"
+        if reason.code == "out_of_stock" and reason.sku in plentiful:
+            yield f"{order.order_id} was rejected, although there is enough {reason.sku} for all orders"
+
+
+def plentiful_skus(orders: Iterable[Order], least_stock: Mapping[str, int]) -> set[str]:
+    """Return the SKUs of which the least stock is enough for all orders together, whatever becomes of them."""
+    ordered = Counter[str]()
+    for line in (line for order in orders for line in order.lines):
+        ordered[line.sku] += line.quantity
+    return {sku for sku, units in least_stock.items() if ordered[sku] <= units}
 
 
 def _wrong_records(rest: Rest, orders: list[Order]) -> Iterator[str]:

@@ -6,12 +6,15 @@ from random import Random
 import pytest
 
 from aws_json_client import RetryPolicy
+from order_shared.aws.encoding import attributes
 from order_shared.domain.clock import to_text
+from order_shared.domain.order.events import OrderEvents
 from order_shared.storage.event_log.append import DynamoEventLogWriter
+from order_shared.storage.event_log.items import Head, LogPage, head_item, page_item
 from order_shared.storage.event_log.read import DynamoEventLogReader, EventFilter, Position
 from tests.factories import make_order
 from tests.fakes import TABLES
-from tests.memory_dynamo import Change, ItemKey
+from tests.memory_dynamo import Change, ItemKey, Json
 from tests.simulation.events.feed import ChangeFeed
 from tests.simulation.events.visibility import EventReads
 from tests.simulation.history import Border, History
@@ -111,6 +114,54 @@ def test_a_position_before_the_log_began_continues_at_its_first_event() -> None:
         assert len(found.events) == 1
 
     simulate("1", SLOW_TRANSACTIONS, play)
+
+
+class HiddenPages(EventReads):
+    """Reads in which no query shows some pages, as if their transactions were under way."""
+
+    hidden_pages: frozenset[str] = frozenset()
+
+    def read(self, operation: str, payload: Json, sent_at: float) -> Json:
+        answer = super().read(operation, payload, sent_at)
+        if operation == "Query":
+            answer["Items"] = [item for item in answer["Items"] if item["sequence"]["N"] not in self.hidden_pages]
+        return answer
+
+
+@pytest.mark.parametrize("hidden", [{"1"}, {"1", "2"}, {"1", "3"}, {"1", "2", "3"}])
+def test_the_oldest_event_is_found_although_queries_do_not_show_its_page(hidden: set[str]) -> None:
+    async def play(world: World) -> int:
+        writer, reader, _ = open_log(world)
+        await writer.begin()
+        for _ in range(3):
+            await writer.append("acme", [make_order(at=world.clock())])
+        world.dynamo.event_reads = reads = HiddenPages(world.store.tables, Random(1), world.loop.time, 0.0)  # noqa: S311 - reproducible
+        reads.hidden_pages = frozenset(hidden)
+        return (await reader.earliest("acme")).sequence
+
+    assert simulate("1", Rules(), play) == 1
+
+
+def test_a_page_that_overlaps_the_one_before_it_is_not_read() -> None:
+    """A log that failed over may have pages that two regions appended to the same head."""
+
+    async def play(world: World) -> list[str]:
+        _, reader, _ = open_log(world)
+        head = Head(next=4, last=3, epoch=1, born=world.clock())
+        world.store.tables.put(TABLES.events, attributes(head_item("acme", head)))
+        orders = [make_order(at=world.clock()) for _ in range(3)]
+        for order, sequence, events in zip(orders, (1, 2, 3), (2, 2, 1), strict=True):
+            entry = OrderEvents(
+                customer=order.customer, order_id=order.order_id, version=1, history=order.history * events
+            )
+            page = LogPage(sequence=sequence, previous=sequence - 1, entries=(entry,), expires_at=2**40)
+            world.store.tables.put(TABLES.events, attributes(page_item("acme", page)))
+        found = await reader.read("acme", Position(epoch=1, sequence=1), limit=10, matching=EventFilter())
+        assert (found.next.sequence, found.more) == (4, False)
+        names = {order.order_id: name for order, name in zip(orders, ("first", "overlapping", "last"), strict=True)}
+        return [names[each.event.order_id] for each in found.events]
+
+    assert simulate("1", Rules(), play) == ["first", "first", "last"]
 
 
 def test_the_feed_loses_no_change_repeats_some_and_changes_their_order() -> None:

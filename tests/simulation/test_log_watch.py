@@ -11,11 +11,12 @@ from order_shared.domain.clock import to_text
 from order_shared.domain.order.events import OrderEvents
 from order_shared.domain.order.models import Order
 from order_shared.storage.event_log.items import Head, LogPage, LogState, cursor_item, head_item, page_item, state_item
-from order_shared.storage.event_log.read import NumberedEvent, Position
+from order_shared.storage.event_log.read import ExpiredReason, NumberedEvent, Position
 from order_shared.storage.order_items import to_item
 from order_shared.tables import EVENTS, ORDERS
 from tests.factories import NOON, make_customer, make_order
 from tests.memory_dynamo import Change, ItemKey
+from tests.simulation.events.log_history import LogHistory
 from tests.simulation.events.readers import StoredReader
 from tests.simulation.events.watch import LogWatch
 from tests.simulation.plans import ReaderKind
@@ -91,8 +92,8 @@ SECOND = [of_head(head(2, 1), head(3, 2)), of_page(page(CONFIRMED, 2, 1, version
 
 def test_a_right_log_has_no_faults(watch: LogWatch, faults: list[str]) -> None:
     watch.check(SECOND, NOTIFIER)
-    reader = StoredReader(ReaderKind.TAIL, faults.append, lambda: 1, lambda: 0)
-    reader.begin(Position(epoch=1, sequence=1))
+    reader = StoredReader(ReaderKind.POLLER, faults.append, watch.history, lambda: 0)
+    reader.begin(Position(epoch=1, sequence=1), 0.0)
     for number, event in enumerate((*page(PLACED, 1, 0).entries[0], *page(CONFIRMED, 2, 1, version=2).entries[0]), 2):
         after = Position(epoch=1, sequence=number)
         reader.store([NumberedEvent(event=event, after=after)], after)
@@ -134,7 +135,7 @@ def test_a_write_by_another_machine_is_a_fault(watch: LogWatch, faults: list[str
 
 
 def test_at_rest_a_missing_event_a_gap_and_a_reader_that_missed_one_are_faults(watch: LogWatch) -> None:
-    reader = StoredReader(ReaderKind.TAIL, lambda _: None, lambda: 1, lambda: 0)
+    reader = StoredReader(ReaderKind.TAIL, lambda _: None, watch.history, lambda: 0)
     found = list(watch.faults_at_rest(stored(*FIRST), [reader]))
     assert [any(text in fault for fault in found) for text in ("has the events 1 placed, not", "the tail saw 0")] == [
         True,
@@ -146,16 +147,52 @@ def test_at_rest_a_missing_event_a_gap_and_a_reader_that_missed_one_are_faults(w
 
 
 @pytest.mark.parametrize("numbers", [[2], [1, 1], [1, 3]])
-def test_a_reader_that_skips_or_repeats_an_event_is_a_fault(faults: list[str], numbers: list[int]) -> None:
-    reader = StoredReader(ReaderKind.TAIL, faults.append, lambda: 1, lambda: 0)
-    reader.begin(Position(epoch=1, sequence=1))
+def test_a_reader_that_skips_or_repeats_an_event_is_a_fault(
+    watch: LogWatch, faults: list[str], numbers: list[int]
+) -> None:
+    reader = StoredReader(ReaderKind.POLLER, faults.append, watch.history, lambda: 0)
+    reader.begin(Position(epoch=1, sequence=1), 0.0)
     (event,) = page(PLACED, 1, 0).entries[0]
     for number in numbers:
         after = Position(epoch=1, sequence=number + 1)
         reader.store([NumberedEvent(event=event, after=after)], after)
-    assert any("the tail read the event" in fault for fault in faults)
+    assert any("the poller read the event" in fault for fault in faults)
 
 
-def test_an_oldest_event_that_is_not_the_first_is_a_fault(faults: list[str]) -> None:
-    StoredReader(ReaderKind.POLLER, faults.append, lambda: 1, lambda: 0).begin(Position(epoch=1, sequence=2))
-    assert faults == ["the poller found 2 as the earliest position"]
+@pytest.mark.parametrize("kind", [ReaderKind.POLLER, ReaderKind.TAIL])
+@pytest.mark.parametrize("changed", [{"sequence": 3}, {"epoch": 2}, {"epoch": 0}])
+def test_a_position_that_the_log_did_not_have_is_a_fault(
+    watch: LogWatch, faults: list[str], kind: ReaderKind, changed: dict[str, int]
+) -> None:
+    """The tail asks for the end, and the poller for the oldest event."""
+    right = {"epoch": 1, "sequence": 2 if kind is ReaderKind.TAIL else 1}
+    for position in (right, right | changed):
+        assert faults == []
+        StoredReader(kind, faults.append, watch.history, lambda: 0).begin(Position(**position), 0.0)
+    assert len(faults) == 1
+
+
+def test_a_position_may_expire_while_an_epoch_is_raised(faults: list[str]) -> None:
+    """The operator raises the environment's epoch first, and then that of each log.
+
+    A reader that finds no log reads the environment's epoch. That may be raised meanwhile, and the log begun before.
+    """
+    now = 0.0
+    history = LogHistory(lambda: now)
+    reader = StoredReader(ReaderKind.POLLER, faults.append, history, lambda: 0)
+    history.state_changed(LogState(epoch=1, born=BORN))
+    now = 1.0
+    history.head_changed(head(2, 1))
+    now = 2.0
+    history.state_changed(LogState(epoch=2, born=BORN))
+    early = Position(epoch=2, sequence=1)
+    reader.begin(early, 0.5)
+    reader.check_expired(early, ExpiredReason.EPOCH, 3.0)
+    now = 4.0
+    history.head_changed(head(2, 1, epoch=2))
+    reader.check_expired(early, ExpiredReason.EPOCH, 3.5)
+    assert faults == []
+    reader.check_expired(early, ExpiredReason.EPOCH, 4.5)
+    reader.check_expired(Position(epoch=0, sequence=1), ExpiredReason.EPOCH, 3.0)
+    reader.check_expired(early, ExpiredReason.RETENTION, 3.0)
+    assert len(faults) == 3

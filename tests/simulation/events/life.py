@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from order_shared.aws.encoding import attributes
 from order_shared.domain.idempotency import to_seconds
-from order_shared.storage.event_log.items import LOG_KEY, LogState, state_item
+from order_shared.storage.event_log.items import LogState, state_item
 from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.event_log.repair import EventLogRepair
 from order_shared.tables import EVENTS
 from tests.fakes import TABLES
-from tests.memory_dynamo import Change, ItemKey
+from tests.memory_dynamo import Change
 from tests.simulation.clock import START, VirtualClock
 from tests.simulation.customers import TENANT
 from tests.simulation.events.feed import ChangeFeed
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 AGE = timedelta(hours=1)
 """Time since which the environment's log exists, in runs that do not begin it."""
+LOG_BEGINS_SECONDS = 0.3
+"""Time at which notifiers start and begin the log of the environment, in runs that begin it."""
+LATE_READERS_SECONDS = 0.6
+"""Time at which half of the readers start in these runs. The others ask for a log that has not begun."""
 READER_LIVES = 15
 """Least number of times that readers are killed in a storm."""
 QUIET_SECONDS = 2.0
@@ -58,9 +62,9 @@ class LogLife:
         )
         self.reads = EventReads(world.store.tables, self._dice, world.loop.time, world.rules.tables.log_seconds)
         self.watch = LogWatch(watch.add, world.loop.time)
-        self.notifiers = Notifiers(world, plan, self.queue, watch.add)
+        self.notifiers = Notifiers(world, plan, self.queue, watch.add, self.watch.has_events)
         self.readers = [
-            StoredReader(kind, watch.add, self._epoch, lambda: self.watch.epoch)
+            StoredReader(kind, watch.add, self.watch.history, lambda: self.watch.epoch)
             for kind in ReaderKind
             if kind in plan.readers
         ]
@@ -82,13 +86,27 @@ class LogLife:
             return
         if self._plan.log_exists:
             born = START - AGE
-            state = state_item(LogState(epoch=to_seconds(born), born=born))
-            self._world.store.tables.put(TABLES.events, attributes(state))
-        for _ in range(self._plan.notifiers):
-            self.notifiers.start()
-        self._reading = [self._start_reader(reader) for reader in self.readers]
+            state = LogState(epoch=to_seconds(born), born=born)
+            self._world.store.tables.put(TABLES.events, attributes(state_item(state)))
+            self.watch.history.state_changed(state)
+            self._start_notifiers()
+        else:
+            self._start(self._begin_late())
+        late = {False: LATE_READERS_SECONDS, True: 0.0}[self._plan.log_exists]
+        self._reading = [
+            self._start_reader(reader, after=late * (number % 2)) for number, reader in enumerate(self.readers)
+        ]
         if self._plan.theme is not Theme.QUIET:
             self._start(self._kill_readers())
+
+    def _start_notifiers(self) -> None:
+        for _ in range(self._plan.notifiers):
+            self.notifiers.start()
+
+    async def _begin_late(self) -> None:
+        """Start the notifiers, which begin the environment's log, once some readers have asked for it."""
+        await asyncio.sleep(LOG_BEGINS_SECONDS)
+        self._start_notifiers()
 
     def committed(self, changes: list[Change], by: str) -> None:
         """Take the changes of one request to the tables."""
@@ -159,9 +177,9 @@ class LogLife:
         await asyncio.sleep(event.seconds)
         self.queue.settles.set()
 
-    async def raise_epoch(self, _: Event) -> None:
-        """Let an operator raise the epoch of all logs, again until it is done."""
-        dynamo = self.notifiers.dynamo(Host(OPERATOR))
+    async def raise_epoch(self, event: Event) -> None:
+        """Let an operator raise the epoch of all logs, again until it is done. `which` is 0 if requests meet faults."""
+        dynamo = self.notifiers.dynamo(Host(OPERATOR), faulty=not event.which)
         repair = EventLogRepair(dynamo, TABLES, VirtualClock(self._world.loop))
         while True:
             with suppress(Exception):
@@ -231,25 +249,19 @@ class LogLife:
             loop.kill(self._reading[number])
             self._reading[number] = self._start_reader(self.readers[number])
 
-    def _start_reader(self, stored: StoredReader) -> Host:
+    def _start_reader(self, stored: StoredReader, *, after: float = 0.0) -> Host:
         self._lives += 1
         host = Host(f"reader-{self._lives}")
         log = DynamoEventLogReader(self.notifiers.dynamo(host), TABLES, VirtualClock(self._world.loop))
         dice = Random(f"{self._plan.seed}/{host.name}")  # noqa: S311 - reproducible, not secret
         reader = RunningReader(stored, log, dice, lambda: self._page_appended, self._plan.reader_seconds)
-        self._world.loop.start_on(host, reader.run())
+        self._world.loop.start_on(host, reader.run(after))
         return host
 
     def _log_items(self) -> dict[str, dict[str, Any]]:
         """Return the items of the tenant's log by range key."""
         found = self._world.store.tables.of_table(EVENTS.name)
         return {key.range: item for key, item in found if key.hash == TENANT}
-
-    def _epoch(self) -> int:
-        """Return the epoch of the environment's log."""
-        key = ItemKey(EVENTS.name, str(LOG_KEY["feed"]), str(LOG_KEY["sequence"]))
-        item = self._world.store.tables.items.get(key)
-        return 0 if item is None else int(item["epoch"]["N"])
 
     def _one_of(self, event: Event) -> NotifierMachine | None:
         running = self.notifiers.running

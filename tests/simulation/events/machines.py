@@ -26,6 +26,7 @@ from tests.fakes import TABLES
 from tests.simulation.clock import VirtualClock
 from tests.simulation.events.readers import is_planted
 from tests.simulation.history import Border
+from tests.simulation.link import Link
 from tests.simulation.loop import Host
 from tests.simulation.plans import Plan
 from tests.simulation.queue import StandardQueue
@@ -60,6 +61,8 @@ class WatchedWriter(DynamoEventLogWriter):
 
     add_fault: Callable[[str], None]
     most_orders: int
+    has_events: Callable[[Order], bool]
+    """Return whether the log has the events of an order as it was read."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -72,14 +75,26 @@ class WatchedWriter(DynamoEventLogWriter):
             self.add_fault(f"{len(orders)} orders are appended in one transaction")
         self._appending[tenant] += 1
         try:
-            return await super().append(tenant, orders)
+            appended = await super().append(tenant, orders)
         finally:
             self._appending[tenant] -= 1
+        for order in orders:
+            if not self.has_events(order):
+                self.add_fault(f"{order.order_id}: version {order.version} counts as appended, and is not in the log")
+        return appended
 
 
 class Notifiers:
-    def __init__(self, world: "World", plan: Plan, queue: StandardQueue, add_fault: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        world: "World",
+        plan: Plan,
+        queue: StandardQueue,
+        add_fault: Callable[[str], None],
+        has_events: Callable[[Order], bool],
+    ) -> None:
         self._add_fault = add_fault
+        self._has_events = has_events
         self._world = world
         self._plan = plan
         self._queue = queue
@@ -115,15 +130,17 @@ class Notifiers:
         await asyncio.sleep(seconds)
         self._world.loop.resume(machine.host)
 
-    def dynamo(self, host: Host) -> Dynamo:
-        """Return the tables as a notifier reaches them, or a reader of its logs."""
+    def dynamo(self, host: Host, *, faulty: bool = True) -> Dynamo:
+        """Return the tables as a notifier reaches them, or a reader of its logs. `faulty`: its requests meet faults."""
         link = self._world.link(host, self._world.rules.table_way, Border.TABLES)
+        link = link if faulty else Link(link.host, link.dice, link.seconds)
         return self._world.dynamo.client(link, RetryPolicy(deadline=notifier_settings().storage_deadline_seconds))
 
     def _adapters(self, host: Host, clock: Clock) -> Adapters:
         dynamo = self.dynamo(host)
         writer = WatchedWriter(dynamo, TABLES, clock)
         writer.add_fault, writer.most_orders = self._add_fault, self._plan.log_orders or MAX_ORDERS
+        writer.has_events = self._has_events
         return Adapters(
             orders=DynamoOrderRepository(dynamo, TABLES, clock),
             inventory=DynamoInventoryRepository(dynamo, TABLES, clock),

@@ -80,27 +80,35 @@ def log(plan: Plan, dice: Random) -> Plan:
 
 
 def new_log(plan: Plan, dice: Random) -> Plan:
-    """A log that several notifiers begin at the same time, beside its first orders, with epochs that are raised."""
-    orders = (order(number, dice, at=dice.uniform(1.5, 4.0), token=None) for number in range(8))
+    """A log that several notifiers begin at the same time, with epochs that are raised before and beside its events.
+
+    Its first orders come at the same moment, the others one by one. The feed sends each change twice, at almost the
+    same time: a notifier reads the cursor of an order while another one appends the order's first event.
+    """
+    first = (order(number, dice, at=dice.uniform(5.0, 5.1), token=None) for number in range(8))
+    others = (order(number, dice, at=dice.uniform(5.0, 25.0), token=None) for number in range(8, 38))
     return sound(
         plan,
         Theme.NEW_LOG,
-        orders,
-        rates={Fault.LOST_RESPONSE: 0.2, Fault.SLOW: 0.2, Fault.CONFLICT: 0.2},
+        (*first, *others),
+        rates={Fault.LOST_RESPONSE: 0.1, Fault.SLOW: 0.05, Fault.CONFLICT: 0.1},
         borders=frozenset({Border.TABLES}),
         events=(
-            *_events(dice, 3, 0, 5.0),
-            *(_epoch(dice, 3 + number, at, at + 1.5) for number, at in enumerate((0.5, 2.0, 3.5))),
+            *(replace(event, at=event.at + 5.0) for event in _events(dice, 3, 0, 3.0)),
+            _epoch(dice, 3, 2.5, 3.0, which=1),
+            *(_epoch(dice, number, at, at + 1.5) for number, at in ((4, 5.0), (5, 6.5))),
         ),
         skews=tuple(dice.uniform(-1.0, 1.0) for _ in range(6)),
+        ways=(0.3, 0.01, 0.1),
         notifiers=4,
         feed_seconds=0.2,
-        feed_duplicates=0.5,
-        log_seconds=0.2,
+        feed_duplicates=1.0,
+        log_seconds=0.1,
         readers=tuple(ReaderKind),
         reader_seconds=1.0,
+        log_orders=4,
         log_exists=False,
-        storm_seconds=20.0,
+        storm_seconds=25.0,
     )
 
 
@@ -111,5 +119,5 @@ def _events(dice: Random, count: int, first: int, until: float) -> Iterator[Even
         yield Event(number=number, at=at, kind=kind, seconds=seconds, which=dice.randrange(1000))
 
 
-def _epoch(dice: Random, number: int, first: float, last: float) -> Event:
-    return Event(number=number, at=dice.uniform(first, last), kind=EventKind.EPOCH_RAISED, seconds=0.0, which=0)
+def _epoch(dice: Random, number: int, first: float, last: float, *, which: int = 0) -> Event:
+    return Event(number=number, at=dice.uniform(first, last), kind=EventKind.EPOCH_RAISED, seconds=0.0, which=which)

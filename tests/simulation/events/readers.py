@@ -28,6 +28,7 @@ from order_shared.storage.event_log.read import (
     PositionExpired,
 )
 from tests.simulation.customers import TENANT
+from tests.simulation.events.log_history import LogHistory
 from tests.simulation.logbook import BY_CHANCE
 from tests.simulation.plans import ReaderKind
 
@@ -49,8 +50,7 @@ class StoredReader:
 
     kind: ReaderKind
     add_fault: Callable[[str], None]
-    state_epoch: Callable[[], int]
-    """Return the epoch of the environment's log as it is stored."""
+    log_history: LogHistory
     raised_epoch: Callable[[], int]
     """Return the epoch to which an operator has raised all logs."""
     first: int | None = None
@@ -70,17 +70,33 @@ class StoredReader:
         found = [event for event in log[(self.first or 1) - 1 :] if event.change in changes]
         return [event for event in found if customer is None or event.customer == customer]
 
-    def begin(self, position: Position) -> None:
-        """Store the position at which the reader begins."""
-        if self.kind is not ReaderKind.TAIL:
-            self.check_earliest(position)
+    def begin(self, position: Position, asked_at: float) -> None:
+        """Store the position at which the reader begins, which it asked for at a time."""
+        if self.kind is ReaderKind.TAIL:
+            self.check_latest(position, asked_at)
+        else:
+            self.check_earliest(position, asked_at)
         self.first, self.position = position.sequence, position
         self.examined = position.sequence
 
-    def check_earliest(self, position: Position) -> None:
-        """Check the position of the oldest event. None expires in a run."""
-        if position.sequence != 1:
-            self.add_fault(f"the {self.kind} found {position.sequence} as the earliest position")
+    def check_earliest(self, position: Position, asked_at: float) -> None:
+        """Check the position of the oldest event, as asked for at a time. None expires in a run."""
+        if position.sequence != 1 or position.epoch not in self.log_history.epochs_since(asked_at):
+            self.add_fault(f"the {self.kind} found {position} as the earliest position")
+
+    def check_latest(self, position: Position, asked_at: float) -> None:
+        """Check the position at the end of the log, as asked for at a time."""
+        if not self.log_history.was_end(position, asked_at):
+            self.add_fault(f"the {self.kind} found {position} as the latest position")
+
+    def check_expired(self, position: Position, reason: ExpiredReason, asked_at: float) -> None:
+        """Check that a position expired for its epoch, and that the log had another one since the read was sent."""
+        if reason is not ExpiredReason.EPOCH:
+            self.add_fault(f"the {self.kind} cannot read from {position.sequence}: {reason}")
+        elif position.epoch == BEFORE_LOG:
+            self.add_fault(f"the {self.kind} cannot read from the position before the log: {reason}")
+        elif self.log_history.epochs_since(asked_at) == {position.epoch}:
+            self.add_fault(f"the position of the {self.kind} expired, but its epoch {position.epoch} is the log's")
 
     def store(self, events: list[NumberedEvent], position: Position) -> None:
         """Store events, and the position after them."""
@@ -112,12 +128,13 @@ class RunningReader:
     longest_seconds: float
     """Longest time between two reads of a log in which nothing happens."""
 
-    async def run(self) -> None:
-        """Read until the machine dies."""
+    async def run(self, after: float) -> None:
+        """Read until the machine dies, from `after` seconds on."""
+        await asyncio.sleep(after)
         wait = self.longest_seconds
         while True:
             try:
-                has_read = await self._read_or_restart()
+                has_read = await self._read()
             except (StorageUnavailable, ServiceError) as error:
                 if not is_planted(error):
                     raise
@@ -135,25 +152,25 @@ class RunningReader:
             seconds = WAKE_SECONDS * self.dice.random()
         await asyncio.sleep(seconds)
 
-    async def _read_or_restart(self) -> bool:
-        try:
-            return await self._read()
-        except PositionExpired as error:
-            await self._restart(error)
-            return False
-
     async def _read(self) -> bool:
         """Read a slice, and return whether there was something in it."""
-        stored = self.stored
+        stored, loop = self.stored, asyncio.get_running_loop()
+        asked_at = loop.time()
         if stored.position is None:
             is_tail = stored.kind is ReaderKind.TAIL
-            stored.begin(await (self.log.latest(TENANT) if is_tail else self.log.earliest(TENANT)))
-        elif stored.kind is ReaderKind.POLLER and self.dice.random() < 0.5:
-            stored.check_earliest(await self.log.earliest(TENANT))
+            stored.begin(await (self.log.latest(TENANT) if is_tail else self.log.earliest(TENANT)), asked_at)
+        elif stored.kind is not ReaderKind.TAIL and self.dice.random() < 0.5:
+            stored.check_earliest(await self.log.earliest(TENANT), asked_at)
         assert stored.position is not None
         limit = 1000 if stored.kind is ReaderKind.TAIL else self.dice.choice((1, 2, 3, 10))
         raised, epoch = stored.raised_epoch(), stored.position.epoch
-        part = await self.log.read(TENANT, stored.position, limit=limit, matching=stored.matching)
+        asked_at = loop.time()
+        try:
+            part = await self.log.read(TENANT, stored.position, limit=limit, matching=stored.matching)
+        except PositionExpired as error:
+            stored.check_expired(stored.position, error.reason, asked_at)
+            await self._restart(error)
+            return False
         if BEFORE_LOG < epoch < raised:
             stored.add_fault(f"the {stored.kind} read from the epoch {epoch}, although all were raised to {raised}")
         if part.more and part.next.sequence <= stored.position.sequence:
@@ -181,10 +198,9 @@ class RunningReader:
         stored = self.stored
         assert stored.position is not None
         if error.reason is not ExpiredReason.EPOCH:
-            stored.add_fault(f"the {stored.kind} cannot read from {stored.position.sequence}: {error.reason}")
             await asyncio.sleep(self.longest_seconds)
             return
+        asked_at = asyncio.get_running_loop().time()
         latest = await self.log.latest(TENANT)
-        if latest.epoch == stored.position.epoch == stored.state_epoch():
-            stored.add_fault(f"the position of the {stored.kind} expired, but its epoch {latest.epoch} is the latest")
+        stored.check_latest(latest, asked_at)
         stored.position = Position(epoch=latest.epoch, sequence=stored.position.sequence)

@@ -10,10 +10,11 @@ from aiodynamo.utils import dy2py
 from order_shared.domain.order.events import OrderEvent, OrderEvents
 from order_shared.domain.order.history import HistoryEntry
 from order_shared.domain.order.models import Order
-from order_shared.storage.event_log.items import LOG_KEY, Head, LogPage, to_head, to_page
+from order_shared.storage.event_log.items import LOG_KEY, Head, LogPage, to_head, to_page, to_state
 from order_shared.storage.order_items import to_order
 from order_shared.tables import EVENTS, ORDERS
 from tests.memory_dynamo import Change, Json
+from tests.simulation.events.log_history import LogHistory
 from tests.simulation.events.machines import NOTIFIER
 from tests.simulation.events.readers import StoredReader
 
@@ -48,6 +49,8 @@ class LogWatch:
         self.changed_at: dict[tuple[str, int], float] = {}
         """Time of the write that made each version of an order."""
         self.appended_at: dict[tuple[str, int], float] = {}
+        self.history = LogHistory(now)
+        self._born = EMPTY.born
         self.epoch = 0
         """Epoch that the operator has raised all logs to."""
 
@@ -77,6 +80,7 @@ class LogWatch:
             self._add(f"an item of the log has vanished: {old}")
         elif new["feed"] == LOG_KEY["feed"]:
             append.checks_epoch = old == new
+            self.history.state_changed(to_state(new))
             if old is not None and (new["born"] != old["born"] or new["epoch"] < old["epoch"]):
                 self._add(f"the state of the logs went from {old} to {new}")
         elif new["sequence"]:
@@ -88,6 +92,8 @@ class LogWatch:
             append.cursors[order_id] = (0 if old is None else old["version"], new["version"])
         else:
             head = to_head(new)
+            self.history.head_changed(head)
+            self._born = head.born
             append.heads.append((EMPTY if old is None else to_head(old), head))
 
     def _faults(self, append: _Append, by: str) -> Iterator[str]:
@@ -140,6 +146,11 @@ class LogWatch:
     def _order(self, order_id: str) -> Order | None:
         item = self._orders.get(order_id)
         return None if item is None else to_order(dy2py(item, int))
+
+    def has_events(self, order: Order) -> bool:
+        """Return whether the log has the events of an order as it was read. Changes before the log have none."""
+        known = (order.order_id, order.version) in self.appended_at
+        return known or _first_version(order.history, 0, self._born) > order.version
 
     # At rest
 
