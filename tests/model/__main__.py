@@ -1,7 +1,7 @@
 """`make model`: check every property of every model exhaustively, then show what each guard is for.
 
 Exit with 1 if a property does not hold, a search is not exhaustive, or the removal of a guard breaks nothing and
-`redundant.py` does not say why.
+no `redundant.py` says why.
 """
 
 import argparse
@@ -16,11 +16,15 @@ from time import perf_counter
 import typer
 
 from tests.model.guards import verdicts
+from tests.model.log.appending import MISTAKE
+from tests.model.log.models import LOG_MODELS
+from tests.model.log.redundant import REDUNDANT as REDUNDANT_OF_LOG
 from tests.model.models import MODELS
 from tests.model.promela import guards_of
 from tests.model.redundant import REDUNDANT
 from tests.model.spin import Result, Verifier, missing_programs
 
+REASONS = {**REDUNDANT, **REDUNDANT_OF_LOG}
 SEARCHES = 2
 """Searches at the same time."""
 TRACE_STEPS = 60
@@ -57,7 +61,8 @@ def print_properties(verifiers: Sequence[Verifier], pool: Executor) -> bool:
             typer.echo(f"{'':10} {step}")
         hold &= not result.violated
         taken |= result.taken
-    untaken = frozenset().union(*(verifier.model.steps for verifier in verifiers)) - taken
+    steps = (step for verifier in verifiers for step in verifier.model.table if step.unseen != MISTAKE)
+    untaken = {step.name for step in steps} - taken
     typer.echo(f"steps that no model takes: {', '.join(sorted(untaken)) or '-'}")
     count = sum(len(names) for _, names, _ in searches)
     typer.echo(f"{count} properties of {len(verifiers)} models, {perf_counter() - started:.0f} s; the properties")
@@ -72,8 +77,8 @@ def print_guards(verifiers: Sequence[Verifier], only: str, pool: Executor) -> bo
     guards = list(dict.fromkeys(guard for model in concerned for guard in guards_of(model)))
     explained, unexplained = 0, 0
     typer.echo(f"{'without the guard':42} breaks")
-    for name, text, is_right in verdicts(verifiers, guards, REDUNDANT, pool):
-        explained += is_right and name in REDUNDANT
+    for name, text, is_right in verdicts(verifiers, guards, REASONS, pool):
+        explained += is_right and name in REASONS
         unexplained += not is_right
         typer.echo(f"{name:42} {text}")
     breaking = len(guards) - explained - unexplained
@@ -81,7 +86,7 @@ def print_guards(verifiers: Sequence[Verifier], only: str, pool: Executor) -> bo
         f"{len(guards)} guards: {breaking} break a property, {explained} have a reason in redundant.py, "
         f"{unexplained} have neither; {perf_counter() - started:.0f} s"
     )
-    unknown = [] if only else sorted(REDUNDANT.keys() - {name for name, _ in guards})
+    unknown = [] if only else sorted(REASONS.keys() - {name for name, _ in guards})
     if unknown:
         typer.echo(f"redundant.py names guards that do not exist: {', '.join(unknown)}")
     return not unexplained and not unknown
@@ -98,7 +103,7 @@ def main() -> int:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # progress is seen in a file too
     with TemporaryDirectory() as folder, ThreadPoolExecutor(SEARCHES) as pool:
         started = perf_counter()
-        verifiers = list(pool.map(partial(Verifier, folder=Path(folder)), MODELS))
+        verifiers = list(pool.map(partial(Verifier, folder=Path(folder)), (*LOG_MODELS, *MODELS)))
         typer.echo(f"{len(verifiers)} models built, {perf_counter() - started:.0f} s\n")
         hold = print_properties([each for each in verifiers if arguments.only in each.model.name], pool)
         return 0 if hold and (arguments.properties or print_guards(verifiers, arguments.only, pool)) else 1
