@@ -17,7 +17,7 @@ from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.models import Customer
 from order_shared.storage.event_log.read import EventFilter
-from order_shared.storage.event_log.repair import Comparison
+from order_shared.storage.event_log.comparison import Comparison
 from orderctl.commands.customer_orders import moment
 from orderctl.exceptions import Failed
 from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures
