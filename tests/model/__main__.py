@@ -51,14 +51,14 @@ def print_properties(verifiers: Sequence[Verifier], pool: Executor) -> bool:
     """Check every property and print one line for each. Return whether all hold, and every step of a model is taken."""
     started, searches, hold = perf_counter(), list(checks(verifiers)), True
     taken: set[str] = set()
-    typer.echo(f"{'model':10} {'property':65} {'states':>10} {'seconds':>8}")
+    typer.echo(f"{'model':11} {'property':65} {'states':>10} {'seconds':>8}")
     for (verifier, names, _), result in zip(searches, pool.map(run, searches), strict=True):
         for number, name in enumerate(names):
             is_broken = result.violated and (len(names) == 1 or number == result.number)
             verdict = "VIOLATED" if is_broken else "not decided" if result.violated else "exhaustive"
-            typer.echo(f"{verifier.model.name:10} {name:65} {result.states:10,} {result.seconds:8.1f} {verdict}")
+            typer.echo(f"{verifier.model.name:11} {name:65} {result.states:10,} {result.seconds:8.1f} {verdict}")
         for step in result.trace[-TRACE_STEPS:]:
-            typer.echo(f"{'':10} {step}")
+            typer.echo(f"{'':11} {step}")
         hold &= not result.violated
         taken |= result.taken
     steps = (step for verifier in verifiers for step in verifier.model.table if step.unseen != MISTAKE)
@@ -94,16 +94,20 @@ def print_guards(verifiers: Sequence[Verifier], only: str, pool: Executor) -> bo
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", default="", help="name of one model: check its properties, and remove its guards")
+    parser.add_argument(
+        "--only", default="", help="part of the names of models: check their properties, and remove their guards"
+    )
     parser.add_argument("--properties", action="store_true", help="do not remove guards")
     arguments = parser.parse_args()
     if sentence := missing_programs():
         typer.echo(sentence, err=True)
         return 1
+    concerned = [models for models in (LOG_MODELS, MODELS) if any(arguments.only in model.name for model in models)]
+    models = [model for models in concerned for model in models]  # those of one protocol share guards
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # progress is seen in a file too
     with TemporaryDirectory() as folder, ThreadPoolExecutor(SEARCHES) as pool:
         started = perf_counter()
-        verifiers = list(pool.map(partial(Verifier, folder=Path(folder)), (*LOG_MODELS, *MODELS)))
+        verifiers = list(pool.map(partial(Verifier, folder=Path(folder)), models))
         typer.echo(f"{len(verifiers)} models built, {perf_counter() - started:.0f} s\n")
         hold = print_properties([each for each in verifiers if arguments.only in each.model.name], pool)
         return 0 if hold and (arguments.properties or print_guards(verifiers, arguments.only, pool)) else 1

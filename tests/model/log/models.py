@@ -6,9 +6,12 @@ log_birth    the log begins while orders change, and an operator raises its epoc
 log_epoch    two operators raise the epoch while events are appended
 log_expiry   events and cursors expire
 log_read     a reader beside transactions that are visible in part, pages that expire, and an epoch that is raised
-log_restore  a table is restored from a backup, and the epoch is raised before the log goes on
-log_repair   messages and events are lost, and two operators append them again
+log_restore  a table is restored from a backup, or from a replica that lacks the head of its last pages, and the epoch is raised before the log goes on
+log_lost     messages and events are lost, and come back once an operator compares the log with the orders
+log_repair   two operators append lost events again, beside a notifier and transactions that are visible in part
 """
+
+from dataclasses import replace
 
 from tests.model.log.promela import LogModel
 from tests.model.log.reading import READER, STORAGE
@@ -97,7 +100,7 @@ EXPIRY = LogModel(
 )
 READ = frozenset({"h.next", "h.epoch", "w.epoch", "l.page", "l.start", "s.at", "s.epoch", "my.pc", "my.end", "my.epoch",
                   "my.found", "g.kept", "g.skipped", "g.wrong", "g.stale", "g.late", "g.refused"})  # fmt: skip
-OF_RESTORE = "back_up restore raise_to_used"
+OF_RESTORE = "back_up restore fail_over raise_to_used raise_only"
 READ_MODEL = LogModel(
     name="log_read",
     steps=names(STORAGE, READER, without=OF_RESTORE),
@@ -129,6 +132,9 @@ RESTORE = LogModel(
         "a reader skips no event": "not g.skipped",
         "no event is read from a position of another epoch": "not g.wrong",
         "no position from before a restore misses events after it": "not g.missed",
+        "no page is beyond the end of the log": "w.restored or not ("
+        + " or ".join(f"(l.page[{each}] and {each} >= max(h.next, 1))" for each in range(1, 5))
+        + ")",
     },
 )
 REPAIR = LogModel(
@@ -146,6 +152,12 @@ REPAIR = LogModel(
         **IN_ORDER,
         "a repair adds no event that the log has": " and ".join(f"g.copies[{each}] <= 1" for each in (1, 2)),
     },
+)
+LOST = replace(
+    REPAIR,
+    name="log_lost",
+    actors={"notifier": 1, "operator": 1},
+    faults={**REPAIR.faults, "losses": 2, "losings": 2, "others": 0},
     again={"a lost event returns": "(e.state[1] or not c.version[0]) and (e.state[2] or c.version[0] < 2)"},
 )
-LOG_MODELS = (NOTIFY, EXPIRY, EPOCH, BIRTH, READ_MODEL, RESTORE, REPAIR, LOG_MODEL)
+LOG_MODELS = (NOTIFY, EXPIRY, EPOCH, BIRTH, READ_MODEL, RESTORE, LOST, REPAIR, LOG_MODEL)

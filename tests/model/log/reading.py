@@ -48,6 +48,25 @@ def grow(count: int) -> Step:
     )  # fmt: skip
 
 
+REMOVED = """
+for n in NUMBERS:
+    l.page[n] = ABSENT if n >= h.next else l.page[n]
+    l.start[n] = 0 if n >= h.next else l.start[n]
+"""
+"""Effect of the removal of pages beyond the end of the log."""
+
+
+def restored(name: str, beyond_end: str) -> Step:
+    """Return the step after which services run with an older log. `beyond_end` is what pages beyond its end become."""
+    return Step(
+        name=name, by="time", at=IDLE, to=IDLE, unseen=WORLD,
+        facts={"backed up": "b.next", "services stopped": "nobody(my.pc != IDLE)"},
+        then="g.misses = 1 if s.at > b.next else 0; w.restored = 1; h.next = b.next; h.epoch = b.epoch; b.next = 0; b.epoch = 0\n"
+        "w.used = max(w.used, max(w.epoch, s.epoch)); w.epoch = h.epoch\n"
+        f"for n in NUMBERS: l.page[n] = {beyond_end} if n >= h.next else DONE if l.page[n] >= HIDDEN else l.page[n]",
+    )  # fmt: skip
+
+
 # fmt: off
 STORAGE = (
     grow(1),
@@ -60,15 +79,15 @@ STORAGE = (
     Step(name="delete_page", by="time", at=IDLE, to=IDLE, unseen=WORLD, facts={"expired": "l.page[n] == EXPIRED"}, then="l.page[n] = ABSENT"),
     Step(name="back_up", by="time", at=IDLE, to=IDLE, unseen=WORLD, fault="backups", facts={"head exists": "h.next"},
          then="b.next = h.next; b.epoch = h.epoch"),
-    Step(name="restore", by="time", at=IDLE, to=IDLE, unseen=WORLD, facts={"backed up": "b.next", "services stopped": "nobody(my.pc != IDLE)"},
-         then="g.misses = 1 if s.at > b.next else 0\nw.restored = 1\nh.next = b.next\nh.epoch = b.epoch\nb.next = 0\nb.epoch = 0\n"
-         "w.used = max(w.used, max(w.epoch, s.epoch))\nw.epoch = h.epoch\n"
-         "for n in NUMBERS:\n    l.page[n] = ABSENT if n >= h.next else DONE if l.page[n] >= HIDDEN else l.page[n]\n"
-         "    l.start[n] = 0 if n >= h.next else l.start[n]"),
+    restored("restore", "ABSENT"),
+    restored("fail_over", "l.page[n]"),
     Step(name="raise_all", by="time", at=IDLE, to=IDLE, fault="raises", facts={"head exists": "h.next"}, unseen=ELSEWHERE,
-         then="w.used = max(w.used, w.epoch) + 1; w.epoch = w.used; h.epoch = w.used; w.restored = 0"),
+         then=f"w.used = max(w.used, w.epoch) + 1; w.epoch = w.used; h.epoch = w.used; w.restored = 0\n{REMOVED}"),
     Step(name="raise_to_used", by="time", at=IDLE, to=IDLE, fault="raises", facts={"head exists": "h.next"}, unseen=MISTAKE,
-         when=never("an epoch that was never in use"), then="w.epoch = w.epoch + 1; h.epoch = w.epoch; w.restored = 0"),
+         when=never("an epoch that was never in use"), then=f"w.epoch = w.epoch + 1; h.epoch = w.epoch; w.restored = 0\n{REMOVED}"),
+    Step(name="raise_only", by="time", at=IDLE, to=IDLE, fault="raises", facts={"head exists": "h.next"}, unseen=MISTAKE,
+         when=never("pages beyond the end removed"),
+         then="w.used = max(w.used, w.epoch) + 1; w.epoch = w.used; h.epoch = w.used; w.restored = 0"),
 )
 READER = (
     Step(name="start_latest", by="reader", at=IDLE, to=IDLE, facts={"no position": "not s.at", "head exists": "h.next"},

@@ -7,7 +7,7 @@ import pytest
 
 from tests.model.guards import verdicts
 from tests.model.log.appending import MISTAKE
-from tests.model.log.models import NOTIFY, LOG_MODELS
+from tests.model.log.models import LOG_MODELS, NOTIFY
 from tests.model.log.promela import LogModel
 from tests.model.log.redundant import REDUNDANT
 from tests.model.log.steps import TABLE
