@@ -18,15 +18,14 @@ from tests.fakes import TABLES
 from tests.memory_dynamo import Change, ItemKey
 from tests.simulation.clock import START, VirtualClock
 from tests.simulation.customers import TENANT
-from tests.simulation.events.feed import ChangeFeed
+from tests.simulation.events.feed import ChangeFeed, FeedQueue
 from tests.simulation.events.machines import NotifierMachine, Notifiers, notifier_metrics
 from tests.simulation.events.readers import RunningReader, StoredReader
 from tests.simulation.events.visibility import EventReads
 from tests.simulation.events.watch import OPERATOR, LogWatch
-from tests.simulation.history import History, What
+from tests.simulation.history import Border, History, What
 from tests.simulation.loop import Host
 from tests.simulation.plans import Event, EventKind, Plan, ReaderKind, Theme
-from tests.simulation.queue import StandardQueue
 
 if TYPE_CHECKING:
     from tests.simulation.invariants import Watch
@@ -40,6 +39,10 @@ READER_LIVES = 15
 QUIET_SECONDS = 2.0
 """Time from a write to its events that nothing disturbs."""
 RAISE_SECONDS = 5.0
+SETUP = "setup"
+"""Writer of what exists before a run."""
+LOG_ITEM = ItemKey(EVENTS.name, str(LOG_KEY["feed"]), str(LOG_KEY["sequence"]))
+"""Key of the environment's log."""
 
 
 class LogLife:
@@ -52,7 +55,8 @@ class LogLife:
         self._book = book
         self._dice = Random(f"{plan.seed}/log")  # noqa: S311 - reproducible, not secret
         self.history = History(world.loop.time)
-        self.queue = StandardQueue(world.rules.queue, self._dice, self.history, world.loop.time)
+        self.history.effects = world.history.effects
+        self.queue = FeedQueue(world.rules.queue, self._dice, self.history, world.loop.time)
         self.feed = ChangeFeed(
             self.queue, self._dice, self._start, seconds=plan.feed_seconds, duplicates=plan.feed_duplicates
         )
@@ -60,7 +64,7 @@ class LogLife:
         self.watch = LogWatch(watch.add, world.loop.time)
         self.notifiers = Notifiers(world, plan, self.queue, watch.add)
         self.readers = [
-            StoredReader(kind, watch.add, self._epoch, lambda: self.watch.epoch)
+            StoredReader(kind, watch.add, self._epoch, lambda: self.watch.epoch, record=world.history.record)
             for kind in ReaderKind
             if kind in plan.readers
         ]
@@ -84,9 +88,17 @@ class LogLife:
             born = START - AGE
             state = state_item(LogState(epoch=to_seconds(born), born=born))
             self._world.store.tables.put(TABLES.events, attributes(state))
+            self._world.history.record(
+                Border.TABLES,
+                "PutItem",
+                by=SETUP,
+                subject="|".join(LOG_ITEM),
+                after=attributes(state),
+                condition=(None,) * 3,
+            )
         for _ in range(self._plan.notifiers):
             self.notifiers.start()
-        self._reading = [self._start_reader(reader) for reader in self.readers]
+        self._reading = [self.start_reader(reader) for reader in self.readers]
         if self._plan.theme is not Theme.QUIET:
             self._start(self._kill_readers())
 
@@ -229,9 +241,10 @@ class LogLife:
             await asyncio.sleep(self._dice.uniform(0.0, self._plan.storm_seconds / READER_LIVES))
             number = self._dice.randrange(len(self.readers))
             loop.kill(self._reading[number])
-            self._reading[number] = self._start_reader(self.readers[number])
+            self.readers[number].note("failed")
+            self._reading[number] = self.start_reader(self.readers[number])
 
-    def _start_reader(self, stored: StoredReader) -> Host:
+    def start_reader(self, stored: StoredReader) -> Host:
         self._lives += 1
         host = Host(f"reader-{self._lives}")
         log = DynamoEventLogReader(self.notifiers.dynamo(host), TABLES, VirtualClock(self._world.loop))
@@ -247,8 +260,7 @@ class LogLife:
 
     def _epoch(self) -> int:
         """Return the epoch of the environment's log."""
-        key = ItemKey(EVENTS.name, str(LOG_KEY["feed"]), str(LOG_KEY["sequence"]))
-        item = self._world.store.tables.items.get(key)
+        item = self._world.store.tables.items.get(LOG_ITEM)
         return 0 if item is None else int(item["epoch"]["N"])
 
     def _one_of(self, event: Event) -> NotifierMachine | None:
