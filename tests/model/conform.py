@@ -14,7 +14,7 @@ import typer
 
 from tests.model.conformance import Walker
 from tests.model.history import Refused
-from tests.model.log.simulated import log_events
+from tests.model.log.simulated import EXISTING, log_events
 from tests.model.log.stages import STAGES as STAGES_OF_LOG
 from tests.model.log.steps import TABLE as TABLE_OF_LOG
 from tests.model.log.walker import LogWalker
@@ -34,12 +34,13 @@ Taken = tuple[str, Counter[str], str]
 
 def conform(name: str) -> Taken:
     """Walk one run: a seed, or a stage by its number."""
-    walker, of_log = Walker(limits()), LogWalker()
-    if name.startswith(STAGE):
+    plan = None if name.startswith(STAGE) else plan_of(name)
+    walker, of_log = Walker(limits()), LogWalker(EXISTING if plan is None or plan.log_exists else None)
+    if plan is None:
         stage = STAGES[int(name.removeprefix(STAGE))]
         name, effects = f"{STAGE}{stage.name}", stage.play()
     else:
-        name, effects = f"seed {name}", live(plan_of(name), keep_effects=True).effects or []
+        name, effects = f"seed {name}", live(plan, keep_effects=True).effects or []
     try:
         walker.walk(events(effects))
         of_log.walk(log_events(effects))

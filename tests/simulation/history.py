@@ -60,7 +60,7 @@ class Effect(NamedTuple):
     provider  create, retrieve, confirm, cancel, refund              order id      arguments, result or error's name
     machines  start, stop, kill, pause, resume                       host          None
     feed      as the queue, and kill                                 as the queue  as the queue
-    readers   start_latest, start_earliest, read, refused, failed    kind          position, result
+    readers   start_latest, start_earliest, read, refused, failed    host          position, result
 
     `at` is the virtual time in seconds, `by` the host. Effects of one request to the tables share `request`, and
     `condition` is the write's condition expression with its names and values.

@@ -10,16 +10,7 @@ from order_shared.aws.encoding import attributes
 from order_shared.domain.clock import to_text
 from order_shared.domain.order.events import OrderEvents
 from order_shared.domain.order.models import Order
-from order_shared.storage.event_log.items import (
-    Cursor,
-    Head,
-    LogPage,
-    LogState,
-    cursor_item,
-    head_item,
-    page_item,
-    state_item,
-)
+from order_shared.storage.event_log.items import Head, LogPage, LogState, cursor_item, head_item, page_item, state_item
 from order_shared.storage.event_log.read import NumberedEvent, Position
 from order_shared.storage.order_items import to_item
 from order_shared.tables import EVENTS, ORDERS
@@ -61,8 +52,8 @@ def of_page(page: LogPage) -> Change:
 
 
 def of_cursor(before: int | None, after: int) -> Change:
-    old = None if before is None else cursor_item(PLACED.order_id, Cursor(version=before), NOON)
-    return changed(old, cursor_item(PLACED.order_id, Cursor(version=after), NOON))
+    old = None if before is None else cursor_item(PLACED.order_id, before, NOON)
+    return changed(old, cursor_item(PLACED.order_id, after, NOON))
 
 
 def of_order(before: Order | None, after: Order) -> Change:

@@ -3,15 +3,19 @@
 import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
 
-from order_shared.storage.event_log.read import EventFilter, LogSlice
+from order_shared.domain.idempotency import to_seconds
+from order_shared.storage.event_log.items import LogState
 from tests.model.history import Write
 from tests.model.log.history import Death, Delivery, Interruption, LogEvent, Refusal, Slice, Start
 from tests.model.simulated import item_write
+from tests.simulation.clock import START
+from tests.simulation.events.life import AGE
 from tests.simulation.events.machines import notifier_settings
-from tests.simulation.events.readers import FILTERS
 from tests.simulation.history import Border, Effect
+
+EXISTING = LogState(epoch=to_seconds(START - AGE), born=START - AGE)
+"""The environment's log in runs that do not begin it."""
 
 
 def log_events(effects: Iterable[Effect]) -> Iterator[LogEvent]:
@@ -49,11 +53,7 @@ def _of_reader(effect: Effect) -> LogEvent:
         case "refused":
             return Refusal(before=before, reason=after)
         case "read":
-            return _slice(effect.subject, before, after)
+            position, matching = before
+            events = tuple((each.after.sequence - 1, each.event) for each in after.events)
+            return Slice(before=position, next=after.next, events=events, matching=matching, more=after.more)
     return Interruption()
-
-
-def _slice(kind: str, before: Any, part: LogSlice) -> Slice:
-    matching = next((each for known, each in FILTERS.items() if known == kind), None)
-    events = tuple((each.after.sequence - 1, each.event) for each in part.events)
-    return Slice(before=before, next=part.next, events=events, matching=matching or EventFilter(), more=part.more)

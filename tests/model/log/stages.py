@@ -1,6 +1,5 @@
 """Staged runs of the log: what seeds do not do."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from order_shared.aws.encoding import attributes
@@ -11,26 +10,27 @@ from tests.fakes import TABLES
 from tests.model.stages import Stage, Staged, orders
 from tests.simulation.clock import VirtualClock
 from tests.simulation.customers import TENANT
+from tests.simulation.events.recorded import RecordedReader
 from tests.simulation.events.watch import OPERATOR
 from tests.simulation.loop import Host
 from tests.simulation.plans import ReaderKind
 
 HAND = "hand"
-SECONDS = 5.0
+LATE = "late reader"
 HOUR = timedelta(hours=1)
 
 
 class EventsLost(Staged):
-    """The first page of the log vanishes, and an operator appends its events again. A tail begins in the meantime."""
+    """The first page of the log vanishes, and an operator appends its events again. A reader begins before that."""
 
     async def act(self) -> None:
         await self.world.until(lambda: self._first_page() is not None, within=60.0)
-        tail = replace(self.log.readers[0], first=None, position=None, seen=[], examined=1)
-        self.log.start_reader(tail)
-        await self.world.until(lambda: tail.position is not None, within=SECONDS)
+        clock, history = VirtualClock(self.world.loop), self.world.history
+        reader = RecordedReader(self.log.notifiers.dynamo(Host(LATE)), TABLES, clock)
+        reader.record, reader.host = history.record, LATE
+        await reader.latest(TENANT)
         key = {"TableName": TABLES.events, "Key": attributes(page_key(TENANT, 1))}
         self.world.dynamo.write("DeleteItem", key, by=HAND)
-        clock = VirtualClock(self.world.loop)
         repair = EventLogRepair(self.log.notifiers.dynamo(Host(OPERATOR)), TABLES, clock)
         found = await repair.compare(repair.pages_of_orders(), since=clock() - HOUR, until=clock() + HOUR)
         await repair.rebuild(gap for gap in found.gaps if not gap.is_late)

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from order_shared.storage.event_log.items import LogState
 from order_shared.storage.event_log.read import ExpiredReason, Position
 from tests.model.history import ItemWrite, Refused, Write
 from tests.model.log.history import Delivery, LogEvent, Refusal, Slice, Start
-from tests.model.log.simulated import log_events
+from tests.model.log.simulated import EXISTING, log_events
 from tests.model.log.stages import STAGES
 from tests.model.log.steps import TABLE
 from tests.model.log.walker import LogWalker
@@ -23,8 +24,8 @@ NEW_LOG_SEED = 26
 pytestmark = pytest.mark.timeout(120)
 
 
-def walk(history: Iterable[LogEvent]) -> Counter[str]:
-    walker = LogWalker()
+def walk(history: Iterable[LogEvent], exists: LogState | None = None) -> Counter[str]:
+    walker = LogWalker(exists)
     walker.walk(history)
     return +walker.taken
 
@@ -52,7 +53,7 @@ def test_a_history_of_the_simulation_takes_the_steps_of_the_log(history: list[Lo
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_a_staged_run_takes_its_transitions(stage: Stage) -> None:
-    assert stage.takes <= walk(log_events(stage.play())).keys()
+    assert stage.takes <= walk(log_events(stage.play()), EXISTING).keys()
 
 
 def is_append(event: LogEvent) -> bool:

@@ -16,14 +16,13 @@ from typing import Any
 from order_shared.domain.clock import from_text
 from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.models import Order
-from order_shared.storage.event_log.items import LOG_KEY, LogPage, to_page
+from order_shared.storage.event_log.items import LOG_KEY, LogPage, LogState, to_page
 from order_shared.storage.event_log.read import BEFORE_LOG, ExpiredReason
 from order_shared.storage.order_items import to_order
 from tests.model.history import ItemWrite, Json, Refused, Write
 from tests.model.log.evaluation import apply, refusing
 from tests.model.log.history import Death, Delivery, Interruption, LogEvent, Refusal, Slice, Start
 from tests.model.log.table import DONE
-from tests.simulation.events.life import SETUP
 
 NOTIFIERS = "notifier"
 Heads = list[tuple[int, int]]
@@ -33,13 +32,14 @@ Heads = list[tuple[int, int]]
 class LogWalker:
     """Walk of one history with the log of one tenant. `taken` counts the steps of the table that explain its events."""
 
-    def __init__(self) -> None:
+    def __init__(self, exists: LogState | None = None) -> None:
+        """Begin a walk. `exists` is the environment's log if it has begun before."""
         self.taken: Counter[str] = Counter()
         self._keys: dict[tuple[str, str], str] = {}
         self._orders: dict[str, Order] = {}
-        self._born = datetime.min.replace(tzinfo=UTC)
+        self._born = datetime.min.replace(tzinfo=UTC) if exists is None else exists.born
         self._heads: Heads = []
-        self._epochs = [BEFORE_LOG]
+        self._epochs = [BEFORE_LOG if exists is None else exists.epoch]
         self._versions_at = {0: 0, 1: 1}
         self._events = dict[int, OrderEvent]()
         self._lost: set[str] = set()
@@ -53,7 +53,7 @@ class LogWalker:
         self._state: dict[str, Any] = {
             "c": self._c,
             "h": SimpleNamespace(next=0, epoch=0),
-            "w": SimpleNamespace(epoch=0, raised=0, restored=0),
+            "w": SimpleNamespace(epoch=self._epochs[0], raised=0, restored=0),
             "l": SimpleNamespace(page=defaultdict(int), start=defaultdict(int)),
             "e": SimpleNamespace(state=defaultdict(int)),
             "g": SimpleNamespace(
@@ -95,7 +95,7 @@ class LogWalker:
             self._write_page(write, items, pages[0])
             return
         for item in items:
-            self._write_state(write.by, item)
+            self._write_state(item)
 
     def _note(self, key: tuple[str, str], item: Json) -> None:
         order = to_order(dict(item))
@@ -108,8 +108,8 @@ class LogWalker:
     def _count_early(self, order: Order) -> None:
         self._c.early[order.order_id] = sum(entry.at < self._born for entry in order.history)
 
-    def _write_state(self, by: str, item: ItemWrite) -> None:
-        """Take the begin of the log, unless it exists before the run, or a raise of the epoch of the log or of a head."""
+    def _write_state(self, item: ItemWrite) -> None:
+        """Take the begin of the log, or a raise of the epoch of the log or of a head."""
         after, w, h = item.after, self._state["w"], self._state["h"]
         if after is None:
             raise Refused(f"an item of the log is removed: {item}")
@@ -130,7 +130,7 @@ class LogWalker:
             self._heads.append((h.epoch, after["next"]))
         else:
             raise Refused(f"no step of the log: {item}")
-        self.taken[step] += by != SETUP
+        self.taken[step] += 1
 
     def _write_page(self, write: Write, items: list[ItemWrite], written: ItemWrite) -> None:
         if written.after is None:

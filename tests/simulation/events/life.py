@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from order_shared.aws.encoding import attributes
 from order_shared.domain.idempotency import to_seconds
 from order_shared.storage.event_log.items import LOG_KEY, LogState, state_item
-from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.event_log.repair import EventLogRepair
 from order_shared.tables import EVENTS
 from tests.fakes import TABLES
@@ -21,9 +20,10 @@ from tests.simulation.customers import TENANT
 from tests.simulation.events.feed import ChangeFeed, FeedQueue
 from tests.simulation.events.machines import NotifierMachine, Notifiers, notifier_metrics
 from tests.simulation.events.readers import RunningReader, StoredReader
+from tests.simulation.events.recorded import RecordedReader
 from tests.simulation.events.visibility import EventReads
 from tests.simulation.events.watch import OPERATOR, LogWatch
-from tests.simulation.history import Border, History, What
+from tests.simulation.history import History, What
 from tests.simulation.loop import Host
 from tests.simulation.plans import Event, EventKind, Plan, ReaderKind, Theme
 
@@ -39,10 +39,6 @@ READER_LIVES = 15
 QUIET_SECONDS = 2.0
 """Time from a write to its events that nothing disturbs."""
 RAISE_SECONDS = 5.0
-SETUP = "setup"
-"""Writer of what exists before a run."""
-LOG_ITEM = ItemKey(EVENTS.name, str(LOG_KEY["feed"]), str(LOG_KEY["sequence"]))
-"""Key of the environment's log."""
 
 
 class LogLife:
@@ -64,7 +60,7 @@ class LogLife:
         self.watch = LogWatch(watch.add, world.loop.time)
         self.notifiers = Notifiers(world, plan, self.queue, watch.add)
         self.readers = [
-            StoredReader(kind, watch.add, self._epoch, lambda: self.watch.epoch, record=world.history.record)
+            StoredReader(kind, watch.add, self._epoch, lambda: self.watch.epoch)
             for kind in ReaderKind
             if kind in plan.readers
         ]
@@ -88,17 +84,9 @@ class LogLife:
             born = START - AGE
             state = state_item(LogState(epoch=to_seconds(born), born=born))
             self._world.store.tables.put(TABLES.events, attributes(state))
-            self._world.history.record(
-                Border.TABLES,
-                "PutItem",
-                by=SETUP,
-                subject="|".join(LOG_ITEM),
-                after=attributes(state),
-                condition=(None,) * 3,
-            )
         for _ in range(self._plan.notifiers):
             self.notifiers.start()
-        self._reading = [self.start_reader(reader) for reader in self.readers]
+        self._reading = [self._start_reader(reader) for reader in self.readers]
         if self._plan.theme is not Theme.QUIET:
             self._start(self._kill_readers())
 
@@ -241,13 +229,13 @@ class LogLife:
             await asyncio.sleep(self._dice.uniform(0.0, self._plan.storm_seconds / READER_LIVES))
             number = self._dice.randrange(len(self.readers))
             loop.kill(self._reading[number])
-            self.readers[number].note("failed")
-            self._reading[number] = self.start_reader(self.readers[number])
+            self._reading[number] = self._start_reader(self.readers[number])
 
-    def start_reader(self, stored: StoredReader) -> Host:
+    def _start_reader(self, stored: StoredReader) -> Host:
         self._lives += 1
         host = Host(f"reader-{self._lives}")
-        log = DynamoEventLogReader(self.notifiers.dynamo(host), TABLES, VirtualClock(self._world.loop))
+        log = RecordedReader(self.notifiers.dynamo(host), TABLES, VirtualClock(self._world.loop))
+        log.record, log.host = self._world.history.record, host.name
         dice = Random(f"{self._plan.seed}/{host.name}")  # noqa: S311 - reproducible, not secret
         reader = RunningReader(stored, log, dice, lambda: self._page_appended, self._plan.reader_seconds)
         self._world.loop.start_on(host, reader.run())
@@ -260,7 +248,8 @@ class LogLife:
 
     def _epoch(self) -> int:
         """Return the epoch of the environment's log."""
-        item = self._world.store.tables.items.get(LOG_ITEM)
+        key = ItemKey(EVENTS.name, str(LOG_KEY["feed"]), str(LOG_KEY["sequence"]))
+        item = self._world.store.tables.items.get(key)
         return 0 if item is None else int(item["epoch"]["N"])
 
     def _one_of(self, event: Event) -> NotifierMachine | None:

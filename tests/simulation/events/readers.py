@@ -28,7 +28,6 @@ from order_shared.storage.event_log.read import (
     PositionExpired,
 )
 from tests.simulation.customers import TENANT
-from tests.simulation.history import Border
 from tests.simulation.logbook import BY_CHANCE
 from tests.simulation.plans import ReaderKind
 
@@ -54,8 +53,6 @@ class StoredReader:
     """Return the epoch of the environment's log as it is stored."""
     raised_epoch: Callable[[], int]
     """Return the epoch to which an operator has raised all logs."""
-    record: Callable[..., None] = lambda *_, **__: None
-    """Record an effect."""
     first: int | None = None
     """Number of the first event to read. Without retention, only a tail that is late begins after the first one."""
     position: Position | None = None
@@ -72,10 +69,6 @@ class StoredReader:
         customer, changes = self.matching.customer, self.matching.changes or frozenset(OrderChange)
         found = [event for event in log[(self.first or 1) - 1 :] if event.change in changes]
         return [event for event in found if customer is None or event.customer == customer]
-
-    def note(self, call: str, after: object = None) -> None:
-        """Record what the reader got."""
-        self.record(Border.READERS, call, by=self.kind, subject=self.kind, before=self.position, after=after)
 
     def begin(self, position: Position) -> None:
         """Store the position at which the reader begins."""
@@ -128,7 +121,6 @@ class RunningReader:
             except (StorageUnavailable, ServiceError) as error:
                 if not is_planted(error):
                     raise
-                self.stored.note("failed")
                 await asyncio.sleep(ERROR_SECONDS)
                 continue
             wait = 0.1 if has_read else min(2 * wait, self.longest_seconds)
@@ -155,16 +147,13 @@ class RunningReader:
         stored = self.stored
         if stored.position is None:
             is_tail = stored.kind is ReaderKind.TAIL
-            position = await (self.log.latest(TENANT) if is_tail else self.log.earliest(TENANT))
-            stored.note("start_latest" if is_tail else "start_earliest", position)
-            stored.begin(position)
+            stored.begin(await (self.log.latest(TENANT) if is_tail else self.log.earliest(TENANT)))
         elif stored.kind is ReaderKind.POLLER and self.dice.random() < 0.5:
             stored.check_earliest(await self.log.earliest(TENANT))
         assert stored.position is not None
         limit = 1000 if stored.kind is ReaderKind.TAIL else self.dice.choice((1, 2, 3, 10))
         raised, epoch = stored.raised_epoch(), stored.position.epoch
         part = await self.log.read(TENANT, stored.position, limit=limit, matching=stored.matching)
-        stored.note("read", part)
         if BEFORE_LOG < epoch < raised:
             stored.add_fault(f"the {stored.kind} read from the epoch {epoch}, although all were raised to {raised}")
         if part.more and part.next.sequence <= stored.position.sequence:
@@ -191,7 +180,6 @@ class RunningReader:
         """Go on after the epoch was raised. Nothing was restored in truth, so no event is missing."""
         stored = self.stored
         assert stored.position is not None
-        stored.note("refused", error.reason)
         if error.reason is not ExpiredReason.EPOCH:
             stored.add_fault(f"the {stored.kind} cannot read from {stored.position.sequence}: {error.reason}")
             await asyncio.sleep(self.longest_seconds)

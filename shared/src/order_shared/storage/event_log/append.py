@@ -13,7 +13,7 @@ what is still missing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -151,6 +151,7 @@ class DynamoEventLogWriter:
             writes.append(ConditionCheck(self._table, dict(LOG_KEY), F("epoch").equals(head.epoch)))
         for events in missing:
             before = log.cursors.get(events.order_id, NO_CURSOR)
-            cursor = replace(before, version=events.version + len(events.history) - 1)
-            writes.append(Put(self._table, cursor_item(events.order_id, cursor, now), unchanged(before)))
+            last = events.version + len(events.history) - 1
+            cursor = cursor_item(events.order_id, last, now, before.rebuilds)
+            writes.append(Put(self._table, cursor, unchanged(before)))
         return writes

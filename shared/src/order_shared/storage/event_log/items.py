@@ -126,9 +126,9 @@ def to_cursor(item: Item) -> Cursor:
     return Cursor(version=item["version"], rebuilds=item.get("rebuilds", 0))
 
 
-def cursor_item(order_id: str, cursor: Cursor, now: datetime) -> Item:
-    item = {**cursor_key(order_id), "version": cursor.version, "expires_at": to_seconds(now + CURSOR_RETENTION)}
-    return item | {"rebuilds": cursor.rebuilds} if cursor.rebuilds else item
+def cursor_item(order_id: str, version: int, now: datetime, rebuilds: int = 0) -> Item:
+    item = {**cursor_key(order_id), "version": version, "expires_at": to_seconds(now + CURSOR_RETENTION)}
+    return item | {"rebuilds": rebuilds} if rebuilds else item
 
 
 def unchanged(cursor: Cursor) -> Condition:

@@ -6,7 +6,6 @@ show in transactions.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from aiodynamo.errors import ConditionalCheckFailed, TransactionCanceled
@@ -230,7 +229,7 @@ class EventLogRepair:
             ]
             for gap in gaps:
                 before = Cursor(version=gap.order.version, rebuilds=gap.rebuilds)
-                cursor = cursor_item(gap.order.order_id, replace(before, rebuilds=gap.rebuilds + 1), now)
+                cursor = cursor_item(gap.order.order_id, before.version, now, before.rebuilds + 1)
                 writes.append(Put(self._tables.events, cursor, unchanged(before)))
             try:
                 await self._dynamo.transact_write(writes)
