@@ -70,8 +70,8 @@ chaos-cancel: setup ## Race ten thousand cancellations with processing
 chaos-events: setup ## Kill at every kind of request: every change of an order must become one event, in order
 	@$(BIN)/python -m tests.chaos.events
 
-chaos-mutants: setup ## Remove each condition of a write, one after the other; some test must fail for each
-	@$(BIN)/python -m tests.chaos.mutants
+chaos-mutants: setup ## Remove each condition of a write, one after the other; some test must fail for each (ONLY="text" for a part)
+	@$(BIN)/python -m tests.chaos.mutants --only "$(ONLY)"
 
 chaos-tenants: setup ## Remove tenant and customer from each key, one after the other; the isolation suite must fail for each
 	@$(BIN)/python -m tests.chaos.tenant_mutants

@@ -347,7 +347,7 @@ def _events_of(orders: list[Order]) -> Iterator[OrderEvent]:
                 )
 
 
-class _HalfVisible:
+class HalfVisible:
     """Transport whose queries do not return some pages yet, as a query beside a transaction may."""
 
     name = "dynamodb"
@@ -372,7 +372,7 @@ async def test_a_page_that_a_query_does_not_show_yet_is_not_skipped(storage: Sto
     orders = [log.order() for _ in range(4)]
     for order in orders:
         await log.append(order)
-    half_visible = _HalfVisible(storage.dynamo.client, hidden)
+    half_visible = HalfVisible(storage.dynamo.client, hidden)
     reader = DynamoEventLogReader(Dynamo(AwsClient(half_visible)), storage.tables, storage.clock)
     start = await reader.earliest(log.tenant)
     found = await replace(log, reader=reader).read_all(start)
@@ -478,7 +478,7 @@ async def test_a_page_is_never_overwritten(log: Log) -> None:
         await log.append(log.order())
 
 
-class _TwoMoments:
+class TwoMoments:
     """Transport whose first read of a head and cursors has the head of a later moment than the cursors."""
 
     name = "dynamodb"
@@ -510,7 +510,7 @@ async def test_a_cursor_that_moves_while_the_head_is_read_repeats_no_event(
     if was_appended:
         await log.append(order)
     ended = log.after(order, "confirmed")
-    transport = _TwoMoments(storage.dynamo.client, lambda: log.append(ended))
+    transport = TwoMoments(storage.dynamo.client, lambda: log.append(ended))
     writer = DynamoEventLogWriter(Dynamo(AwsClient(transport)), storage.tables, storage.clock)
     assert await writer.append(log.tenant, [ended]) == 0
     assert names(await log.read_all()) == ["1.placed", "1.placed", "2.confirmed"]

@@ -9,12 +9,14 @@ from aws_json_client import AwsClient
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Order
-from order_shared.storage.event_log.items import page_key
+from order_shared.storage.event_log.append import DynamoEventLogWriter
+from order_shared.storage.event_log.comparison import Comparison
+from order_shared.storage.event_log.items import cursor_key, head_key, page_key
 from order_shared.storage.event_log.read import ExpiredReason, PositionExpired
-from order_shared.storage.event_log.repair import Comparison, EventLogRepair
+from order_shared.storage.event_log.repair import EventLogRepair
 from tests.factories import make_record
 from tests.integration.conftest import Storage
-from tests.integration.test_event_log import LATER, Interrupted, Log, names, open_log
+from tests.integration.test_event_log import LATER, HalfVisible, Interrupted, Log, TwoMoments, names, open_log
 
 HOUR = timedelta(hours=1)
 
@@ -159,6 +161,39 @@ async def test_an_epoch_is_raised_above_any_that_was_in_use(desk: Desk) -> None:
     assert state.epoch == second
 
 
+async def test_a_replica_whose_head_is_older_than_its_pages_goes_on_once_the_epoch_is_raised(desk: Desk) -> None:
+    """A replica receives the items of a transaction one by one, so that a page may be there without its head."""
+    await desk.place()
+    tenant, storage = desk.log.tenant, desk.log.storage
+    head = await storage.dynamo.get(storage.tables.events, head_key(tenant))
+    assert head is not None
+    replicated, ahead = await desk.place(), await desk.place()
+    await desk.log.delete(cursor_key(ahead.order_id))
+    await storage.dynamo.put(storage.tables.events, head)
+    with pytest.raises(StorageUnavailable):
+        await desk.log.append(ahead)
+    await desk.repair.raise_epoch()
+    assert await desk.log.append(ahead) == 1
+    assert await desk.repair.rebuild((await desk.compare()).gaps) == 1
+    events = await desk.log.read_all()
+    assert [event.order_id for event in events][1:] == [ahead.order_id, replicated.order_id]
+    assert await desk.missing() == []
+
+
+async def test_a_page_that_is_appended_while_the_epoch_is_raised_is_kept(desk: Desk) -> None:
+    order = await desk.place()
+    late = interrupted(desk.log.storage, "Query")
+
+    async def append() -> None:
+        ended = await desk.log.storage.orders.move(order, order.cancel(desk.log.storage.clock()))
+        assert await desk.log.append(ended) == 1
+
+    late.transport.before = append
+    await late.repair.raise_epoch()
+    assert names(await desk.log.read_all()) == ["1.placed", "2.cancelled"]
+    assert await desk.missing() == []
+
+
 async def test_two_operators_append_an_event_that_was_lost_twice_once_each_time(desk: Desk) -> None:
     await desk.place()
     await desk.log.delete(page_key(desk.log.tenant, 1))
@@ -166,6 +201,52 @@ async def test_two_operators_append_an_event_that_was_lost_twice_once_each_time(
     await desk.log.delete(page_key(desk.log.tenant, 2))
     found = await desk.compare()
     assert [await desk.repair.rebuild(found.gaps) for _ in range(2)] == [1, 0]
+
+
+async def test_an_append_after_a_rebuild_lets_no_other_operator_append_the_lost_event_again(desk: Desk) -> None:
+    order = await desk.place()
+    await desk.log.delete(page_key(desk.log.tenant, 1))
+    before = await desk.compare()
+    await desk.log.storage.orders.move(order, order.cancel(desk.log.storage.clock()))
+    after = await desk.compare()
+    assert [await desk.repair.rebuild(found.gaps) for found in (before, after)] == [1, 1]
+    start = await desk.log.reader.latest(desk.log.tenant)
+    assert names(await desk.log.read_all(replace(start, sequence=2))) == ["1.placed", "2.cancelled"]
+
+
+async def test_a_rebuild_while_the_head_is_read_is_kept(desk: Desk) -> None:
+    """The append reads the cursor before the rebuild, and the head after it."""
+    order = await desk.place()
+    await desk.log.delete(page_key(desk.log.tenant, 1))
+    gaps = (await desk.compare()).gaps
+    storage = desk.log.storage
+    ended = await storage.orders.move(order, order.cancel(storage.clock()))
+    transport = TwoMoments(storage.dynamo.client, lambda: desk.repair.rebuild(gaps))
+    writer = DynamoEventLogWriter(Dynamo(AwsClient(transport)), storage.tables, storage.clock)
+    assert await writer.append(desk.log.tenant, [ended]) == 1
+    cursor = await storage.dynamo.get(storage.tables.events, cursor_key(order.order_id))
+    assert cursor is not None
+    assert (cursor["version"], cursor["rebuilds"]) == (2, 1)
+
+
+@pytest.mark.parametrize("hidden", [{"1"}, {"2", "3"}, {"4"}, {"1", "2", "3", "4"}])
+async def test_an_event_that_a_query_does_not_show_yet_is_not_lost(desk: Desk, hidden: set[str]) -> None:
+    for _ in range(4):
+        await desk.place()
+    storage = desk.log.storage
+    half_visible = Dynamo(AwsClient(HalfVisible(storage.dynamo.client, hidden)))
+    beside = replace(desk, repair=EventLogRepair(half_visible, storage.tables, storage.clock))
+    assert await beside.missing() == []
+
+
+@pytest.mark.parametrize("hidden", [{"3"}, {"3", "4"}])
+async def test_a_lost_event_is_found_beside_one_that_a_query_does_not_show_yet(desk: Desk, hidden: set[str]) -> None:
+    orders = [await desk.place() for _ in range(4)]
+    storage = desk.log.storage
+    await desk.log.delete(page_key(desk.log.tenant, 2))
+    half_visible = Dynamo(AwsClient(HalfVisible(storage.dynamo.client, hidden)))
+    beside = replace(desk, repair=EventLogRepair(half_visible, storage.tables, storage.clock))
+    assert [gap.order.order_id for gap in (await beside.compare()).gaps] == [orders[1].order_id]
 
 
 @dataclass

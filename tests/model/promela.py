@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tests.model.steps import TABLE, UNCHANGED, VARIABLES
-from tests.model.table import BACK_OFF, CONSTANTS, IDLE, READ, SEND, SETTLE, SHORT, Guards, Step
+from tests.model.table import BACK_OFF, CONSTANTS, IDLE, READ, SEND, SETTLE, SHORT, Guards, Step, Variable
 
 OPERATORS: Mapping[type, str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Add: "+", ast.Sub: "-",
@@ -69,6 +69,14 @@ class Model:
     def table(self) -> list[Step]:
         return [step for name, step in TABLE.items() if name in self.steps]
 
+    @property
+    def known(self) -> Mapping[str, Variable]:
+        """Return the variables of the table, of which the model has some."""
+        return VARIABLES
+
+    def translator(self) -> "Translator":
+        return Translator(self)
+
 
 Guard = tuple[str, str]
 """Name and expression. Steps that share both share the guard."""
@@ -85,12 +93,13 @@ class Translator:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self.known = model.known
         self.guards = {guard: number for number, guard in enumerate(guards_of(model))}
         self.counts = {sort: count for sort, count in model.actors.items() if count}
         self.alternatives: list[str] = []
         """Steps by the number under which a search reports that it took them."""
         self.memories = sum(self.counts.values())
-        self.copied = [name for name, each in VARIABLES.items() if each.copied and name in model.variables]
+        self.copied = [name for name, each in self.known.items() if each.copied and name in model.variables]
 
     def text(self) -> str:
         lines = [f"/* {self.model.name}: generated from tests/model/steps.py */", SETUP, *self._declarations()]
@@ -155,11 +164,11 @@ class Translator:
         name = ast.unparse(owner)
         space, _, attribute = name.partition(".")
         place: str | None
-        stored = f"o.{attribute}" if space == "my" and name not in VARIABLES else name
+        stored = f"o.{attribute}" if space == "my" and name not in self.known else name
         if stored not in self.model.variables:
-            return str(self.model.fixed.get(stored, VARIABLES[stored].initial))
+            return str(self.model.fixed.get(stored, self.known[stored].initial))
         if space == "my":
-            place = "me" if index is None else f"me * {VARIABLES[stored].size} + {index}"
+            place = "me" if index is None else f"me * {self.known[stored].size} + {index}"
         elif space == "o":
             place = (index or "order") if self.model.orders > 1 else None
         else:
@@ -184,7 +193,7 @@ class Translator:
 
     def _declarations(self) -> Iterable[str]:
         for name in sorted(self.model.variables):
-            variable, (space, _, attribute) = VARIABLES[name], name.partition(".")
+            variable, (space, _, attribute) = self.known[name], name.partition(".")
             size = variable.size
             if space == "my":
                 size *= self.memories
@@ -206,16 +215,16 @@ class Translator:
             return f"inline {name} {{ {'; '.join([*statements, 'skip'])} }}"
 
         initials = [
-            f"my_{name[2:]}[me] = {VARIABLES[name].initial if name != 'o.status' else 1}"
+            f"my_{name[2:]}[me] = {self.known[name].initial if name != 'o.status' else 1}"
             for name in self.copied
             if name != "o.fence"
         ]
-        own = [name for name in VARIABLES if name.startswith("my.") and name in self.model.variables - {"my.pc"}]
+        own = [name for name in self.known if name.startswith("my.") and name in self.model.variables - {"my.pc"}]
         kept = {"my.seen", "my.same", "my.cursor", "my.again", "my.even", "my.tried", "my.move", "my.was_short"}
         zero = [
             f"my_{name[3:]}[me * {size} + {number}] = 0"
             for name in own
-            for size in [VARIABLES[name].size]
+            for size in [self.known[name].size]
             for number in range(size)
         ]
         forget = [f"my_{name[2:]}[me] = 0" for name in self.copied if name != "o.fence"]
@@ -243,7 +252,7 @@ class Translator:
             *(f"my_fresh[{each}] = ({of_order.format(each)} -> 0 : my_fresh[{each}])" for each in range(self.memories)),
         )
         if "my.same" in own:
-            size = VARIABLES["my.same"].size
+            size = self.known["my.same"].size
             yield inline(
                 "increase(me, shard, grows)",
                 *(

@@ -37,7 +37,7 @@ def events(effects: Iterable[Effect]) -> Iterator[Event]:
         effect = found[0]
         match border:
             case Border.TABLES:
-                yield Write(by=effect.by, items=tuple(map(_item, found)))
+                yield Write(by=effect.by, items=tuple(map(item_write, found)))
             case Border.PROVIDER:
                 yield _call(effect)
             case Border.QUEUE:
@@ -46,7 +46,7 @@ def events(effects: Iterable[Effect]) -> Iterator[Event]:
                 yield Kill(by=effect.by)
 
 
-def _item(effect: Effect) -> ItemWrite:
+def item_write(effect: Effect) -> ItemWrite:
     table, hash_key, range_key = effect.subject.split("|", 2)
     return ItemWrite(
         table=table, key=(hash_key, range_key), before=plain_item(effect.before), after=plain_item(effect.after),

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from tests.model.promela import Model, Translator
+from tests.model.promela import Model
 
 INSTALL = "make model needs the programs spin and gcc: on Debian, install them with `apt-get install spin gcc`"
 DEPTH = 1_000_000
@@ -59,7 +59,7 @@ class Verifier:
         self._folder = folder / model.name
         self._folder.mkdir(parents=True, exist_ok=True)
         source = self._folder / "model.pml"
-        translator = Translator(model)
+        translator = model.translator()
         self._lines, self._alternatives = translator.text().splitlines(), translator.alternatives
         source.write_text("\n".join(self._lines) + "\n")
         self._build(["spin", "-a", source.name])

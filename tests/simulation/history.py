@@ -44,6 +44,10 @@ class Border(StrEnum):
     QUEUE = auto()
     PROVIDER = auto()
     MACHINES = auto()
+    FEED = auto()
+    """The queue of changes, and the deaths of the notifiers that read it."""
+    READERS = auto()
+    """What readers of the log get."""
 
 
 class Effect(NamedTuple):
@@ -55,6 +59,8 @@ class Effect(NamedTuple):
     queue     receive, delete, change_visibility, dead_letter        message id    receive count, detail
     provider  create, retrieve, confirm, cancel, refund              order id      arguments, result or error's name
     machines  start, stop, kill, pause, resume                       host          None
+    feed      as the queue, and kill                                 as the queue  as the queue
+    readers   start_latest, start_earliest, read, refused, failed    host          position, result
 
     `at` is the virtual time in seconds, `by` the host. Effects of one request to the tables share `request`, and
     `condition` is the write's condition expression with its names and values.

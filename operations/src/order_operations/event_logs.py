@@ -13,9 +13,10 @@ from order_shared.aws.dynamodb import Item
 from order_shared.domain.clock import utc_now
 from order_shared.domain.order.events import OrderEvent
 from order_shared.storage.audit_trail import Operation
+from order_shared.storage.event_log.comparison import Comparison
 from order_shared.storage.event_log.items import RETENTION
 from order_shared.storage.event_log.read import DynamoEventLogReader, EventFilter
-from order_shared.storage.event_log.repair import Comparison, EventLogRepair
+from order_shared.storage.event_log.repair import EventLogRepair
 
 SUBJECT = "events"
 GRACE = timedelta(minutes=5)

@@ -12,11 +12,21 @@ from typing import Any
 from order_shared.messaging.queue import OutgoingMessage
 from order_shared.tables import ORDERS
 from tests.memory_dynamo import Change
+from tests.simulation.history import Border
 from tests.simulation.queue import StandardQueue
 
 PIPE = "pipe"
 DELAYED_SHARE = 0.2
 """Share of the messages that take longer than a tenth of the longest delay."""
+
+
+class FeedQueue(StandardQueue):
+    """Queue of changes, whose effects are those of another border than the queue of orders."""
+
+    def _record(self, call: str, message: Any, after: object, *, by: str) -> None:
+        self.history.record(
+            Border.FEED, call, by=by, subject=message.message_id, before=message.receive_count, after=after
+        )
 
 
 class ChangeFeed:

@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, Any
 from order_shared.aws.encoding import attributes
 from order_shared.domain.idempotency import to_seconds
 from order_shared.storage.event_log.items import LogState, state_item
-from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.event_log.repair import EventLogRepair
 from order_shared.tables import EVENTS
 from tests.fakes import TABLES
 from tests.memory_dynamo import Change
 from tests.simulation.clock import START, VirtualClock
 from tests.simulation.customers import TENANT
-from tests.simulation.events.feed import ChangeFeed
+from tests.simulation.events.feed import ChangeFeed, FeedQueue
 from tests.simulation.events.machines import NotifierMachine, Notifiers, notifier_metrics
 from tests.simulation.events.readers import RunningReader, StoredReader
+from tests.simulation.events.recorded import RecordedReader
 from tests.simulation.events.visibility import EventReads
 from tests.simulation.events.watch import OPERATOR, LogWatch
 from tests.simulation.history import History, What
 from tests.simulation.loop import Host
 from tests.simulation.plans import Event, EventKind, Plan, ReaderKind, Theme
-from tests.simulation.queue import StandardQueue
 
 if TYPE_CHECKING:
     from tests.simulation.invariants import Watch
@@ -56,7 +55,8 @@ class LogLife:
         self._book = book
         self._dice = Random(f"{plan.seed}/log")  # noqa: S311 - reproducible, not secret
         self.history = History(world.loop.time)
-        self.queue = StandardQueue(world.rules.queue, self._dice, self.history, world.loop.time)
+        self.history.effects = world.history.effects
+        self.queue = FeedQueue(world.rules.queue, self._dice, self.history, world.loop.time)
         self.feed = ChangeFeed(
             self.queue, self._dice, self._start, seconds=plan.feed_seconds, duplicates=plan.feed_duplicates
         )
@@ -252,7 +252,8 @@ class LogLife:
     def _start_reader(self, stored: StoredReader, *, after: float = 0.0) -> Host:
         self._lives += 1
         host = Host(f"reader-{self._lives}")
-        log = DynamoEventLogReader(self.notifiers.dynamo(host), TABLES, VirtualClock(self._world.loop))
+        log = RecordedReader(self.notifiers.dynamo(host), TABLES, VirtualClock(self._world.loop))
+        log.record, log.host = self._world.history.record, host.name
         dice = Random(f"{self._plan.seed}/{host.name}")  # noqa: S311 - reproducible, not secret
         reader = RunningReader(stored, log, dice, lambda: self._page_appended, self._plan.reader_seconds)
         self._world.loop.start_on(host, reader.run(after))

@@ -123,6 +123,7 @@ class Notifiers:
 
     def kill(self, machine: NotifierMachine) -> None:
         self.running.remove(machine)
+        self._world.history.record(Border.FEED, "kill", by=machine.host.name, subject=machine.host.name)
         self._world.loop.kill(machine.host)
 
     async def freeze(self, machine: NotifierMachine, seconds: float) -> None:

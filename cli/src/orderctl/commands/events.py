@@ -16,8 +16,8 @@ from order_shared.domain.clock import to_text
 from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.models import Customer
+from order_shared.storage.event_log.comparison import Comparison
 from order_shared.storage.event_log.read import EventFilter
-from order_shared.storage.event_log.repair import Comparison
 from orderctl.commands.customer_orders import moment
 from orderctl.exceptions import Failed
 from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures

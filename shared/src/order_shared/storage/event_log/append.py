@@ -6,7 +6,7 @@ many writers append and whichever of them crashes:
 
     head    `next` is unchanged, or there is no head
     page    absent
-    cursor  `version` is unchanged, or there is no cursor, for each order
+    cursor  `version` and `rebuilds` are unchanged, or there is no cursor, for each order
 
 If a condition fails, another writer has appended meanwhile. The writer then reads head and cursors again, and appends
 what is still missing.
@@ -31,7 +31,9 @@ from order_shared.domain.order.models import Order
 from order_shared.storage.event_log.items import (
     ABSENT,
     LOG_KEY,
+    NO_CURSOR,
     RETENTION,
+    Cursor,
     Head,
     LogState,
     cursor_item,
@@ -41,8 +43,10 @@ from order_shared.storage.event_log.items import (
     next_page,
     page_item,
     state_item,
+    to_cursor,
     to_head,
     to_state,
+    unchanged,
 )
 from order_shared.tables import TableNames
 
@@ -67,10 +71,10 @@ class EventLogWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Log:
-    """Head of a tenant's log and cursors of some orders, as read. `cursors` has versions by order id."""
+    """Head of a tenant's log and cursors of some orders, as read. `cursors` is by order id."""
 
     head: Head | None
-    cursors: Mapping[str, int]
+    cursors: Mapping[str, Cursor]
 
 
 class DynamoEventLogWriter:
@@ -114,17 +118,17 @@ class DynamoEventLogWriter:
         keys = [head_key(tenant), *(cursor_key(order.order_id) for order in orders)]
         found = {item["feed"]: item for item in await self._dynamo.get_many(self._table, keys)}
         head = found.pop(tenant, None)
-        cursors = {feed.removeprefix("order#"): item["version"] for feed, item in found.items()}
+        cursors = {feed.removeprefix("order#"): to_cursor(item) for feed, item in found.items()}
         return _Log(None if head is None else to_head(head), cursors)
 
     async def _new_head(self) -> Head:
         state = await self.begin()
         return Head(next=1, last=0, epoch=state.epoch, born=state.born)
 
-    def _missing(self, order: Order, cursors: Mapping[str, int], born: datetime) -> OrderEvents | None:
+    def _missing(self, order: Order, cursors: Mapping[str, Cursor], born: datetime) -> OrderEvents | None:
         """Return the events of an order that the log lacks, or None. Changes before `oldest` have no events."""
         oldest = max(born, self._clock() - RETENTION)
-        first = cursors.get(order.order_id, 0)
+        first = cursors.get(order.order_id, NO_CURSOR).version
         while first < len(order.history) and order.history[first].at < oldest:
             first += 1
         if first >= len(order.history):
@@ -136,18 +140,18 @@ class DynamoEventLogWriter:
     def _writes(self, tenant: str, log: _Log, head: Head, missing: Sequence[OrderEvents]) -> list[WriteOperation]:
         now = self._clock()
         page, after = next_page(head, missing, now)
-        unchanged: Condition = ABSENT
+        same_head: Condition = ABSENT
         if log.head is not None:
-            unchanged = F("next").equals(head.next) & F("epoch").equals(head.epoch)
+            same_head = F("next").equals(head.next) & F("epoch").equals(head.epoch)
         writes: list[WriteOperation] = [
-            Put(self._table, head_item(tenant, after), unchanged),
+            Put(self._table, head_item(tenant, after), same_head),
             Put(self._table, page_item(tenant, page), ABSENT),
         ]
         if log.head is None:
             writes.append(ConditionCheck(self._table, dict(LOG_KEY), F("epoch").equals(head.epoch)))
         for events in missing:
-            version = log.cursors.get(events.order_id)
-            condition = ABSENT if version is None else F("version").equals(version)
+            before = log.cursors.get(events.order_id, NO_CURSOR)
             last = events.version + len(events.history) - 1
-            writes.append(Put(self._table, cursor_item(events.order_id, last, now), condition))
+            cursor = cursor_item(events.order_id, last, now, before.rebuilds)
+            writes.append(Put(self._table, cursor, unchanged(before)))
         return writes

@@ -3,7 +3,8 @@
     feed       sequence            holds
     acme       0                   head: `next` number, `last` page, `epoch`, `born`
     acme       n                   page whose first event has the number n: `entries`, `previous` page, `expires_at`
-    order#ord… 0                   cursor: `version` up to which the order's events are in the log, `expires_at`
+    order#ord… 0                   cursor: `version` up to which the order's events are in the log, `expires_at`, and
+                                   `rebuilds`: how often lost events of the order were appended again, unless 0
     #log       0                   the log of the environment: `epoch`, `born`
 
 The events of a tenant are numbered from 1 on without a gap. A page contains the events of several orders, and an entry
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aiodynamo.expressions import F
+from aiodynamo.expressions import Condition, F
 
 from order_shared.aws.dynamodb import Item
 from order_shared.domain.clock import from_text, to_text
@@ -49,6 +50,20 @@ class Head:
     last: int
     epoch: int
     born: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Cursor of an order. `version` is the last one whose events were appended, 0 if there is no cursor.
+
+    `rebuilds` is the number of times that lost events of the order were appended again.
+    """
+
+    version: int = 0
+    rebuilds: int = 0
+
+
+NO_CURSOR = Cursor()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +122,21 @@ def head_item(tenant: str, head: Head) -> Item:
     return {**head_key(tenant), **state}
 
 
-def cursor_item(order_id: str, version: int, now: datetime) -> Item:
-    return {**cursor_key(order_id), "version": version, "expires_at": to_seconds(now + CURSOR_RETENTION)}
+def to_cursor(item: Item) -> Cursor:
+    return Cursor(version=item["version"], rebuilds=item.get("rebuilds", 0))
+
+
+def cursor_item(order_id: str, version: int, now: datetime, rebuilds: int = 0) -> Item:
+    item = {**cursor_key(order_id), "version": version, "expires_at": to_seconds(now + CURSOR_RETENTION)}
+    return item | {"rebuilds": rebuilds} if rebuilds else item
+
+
+def unchanged(cursor: Cursor) -> Condition:
+    """Return the condition that a cursor is as it was read."""
+    if cursor == NO_CURSOR:
+        return ABSENT
+    rebuilds = F("rebuilds").equals(cursor.rebuilds) if cursor.rebuilds else F("rebuilds").does_not_exist()
+    return F("version").equals(cursor.version) & rebuilds
 
 
 def page_item(tenant: str, page: LogPage) -> Item:

@@ -8,6 +8,7 @@ with it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -184,10 +185,7 @@ class DynamoEventLogReader:
         return page
 
     async def _committed(self, tenant: str, sequence: int) -> LogPage | None:
-        """Return the page with this number, or None if it is absent or expired. Isolated from transactions."""
-        (item,) = await self._dynamo.transact_get([Get(self._table, page_key(tenant, sequence))])
-        page = None if item is None else to_page(item)
-        return None if page is None or page.is_expired(self._clock()) else page
+        return await committed_page(self._dynamo, self._table, tenant, sequence, self._clock())
 
     async def _oldest_page(self, tenant: str, head: Head) -> LogPage | None:
         """Return the oldest page that has not expired, in a number of reads that grows with the log's logarithm.
@@ -223,6 +221,13 @@ class DynamoEventLogReader:
         condition = HashKey("feed", tenant) & RangeKey("sequence").between(first, last)
         page = await self._dynamo.query_page(self._table, condition, limit=count, descending=descending)
         return list(map(to_page, page.items))
+
+
+async def committed_page(dynamo: Dynamo, table: str, tenant: str, sequence: int, now: datetime) -> LogPage | None:
+    """Return the page with this number, or None if it is absent or expired. Isolated from transactions."""
+    (item,) = await dynamo.transact_get([Get(table, page_key(tenant, sequence))])
+    page = None if item is None else to_page(item)
+    return None if page is None or page.is_expired(now) else page
 
 
 def _check(position: Position, *, epoch: int, end: int) -> None:

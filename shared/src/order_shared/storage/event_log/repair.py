@@ -1,19 +1,16 @@
 """Compare the logs with the orders, append missing events, and raise the epoch. For operators.
 
-The comparison reads the cursor of each order before it reads the logs. A cursor moves in the transaction that appends,
-so every event up to the cursor was in the log before, and is missing if the later read does not find it. Such events
-are *lost*: the writers of the log never append them again. Events after the cursor are *late*: their message has not
-been processed yet, or was lost.
+A query may miss pages of transactions that are not finished. The comparison therefore reads pages that a query does not
+show in transactions.
 """
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from aiodynamo.errors import ConditionalCheckFailed, TransactionCanceled
-from aiodynamo.expressions import Condition, F, HashKey, RangeKey
-from aiodynamo.operations import Put
+from aiodynamo.expressions import F, HashKey, RangeKey
+from aiodynamo.operations import ConditionCheck, Delete, Put
 
 from order_shared.aws.dynamodb import Dynamo, Item, failed_conditions
 from order_shared.domain.clock import Clock, to_text, utc_now
@@ -21,12 +18,13 @@ from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import to_seconds
 from order_shared.domain.order.events import OrderEvent, OrderEvents
 from order_shared.domain.order.history import HistoryEntry
-from order_shared.domain.order.models import Order
 from order_shared.storage.event_log.append import ATTEMPTS, DynamoEventLogWriter
+from order_shared.storage.event_log.comparison import Comparing, Comparison, OrderGap
 from order_shared.storage.event_log.items import (
     ABSENT,
     LOG_KEY,
     RETENTION,
+    Cursor,
     LogPage,
     LogState,
     cursor_item,
@@ -35,95 +33,21 @@ from order_shared.storage.event_log.items import (
     head_key,
     next_page,
     page_item,
+    page_key,
+    to_cursor,
     to_head,
     to_page,
     to_state,
+    unchanged,
 )
-from order_shared.storage.orders import UnreadableOrder, readable_order
+from order_shared.storage.event_log.read import committed_page
+from order_shared.storage.orders import readable_order
 from order_shared.tables import TableNames
 
 SCAN_LIMIT = 99
 """Items of one page of a scan: the cursors of a page's orders are read in one request."""
 MAX_REBUILT = 98
 """Maximum orders of one transaction that appends lost events."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderGap:
-    """Events of one order that its log lacks. `is_late` if the log's writers have not appended them yet."""
-
-    order: Order
-    events: tuple[OrderEvent, ...]
-    is_late: bool
-    rebuilds: int = 0
-    """Number of times that lost events of the order were appended again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Result of comparing some orders with the logs. `unreadable` orders could not be compared."""
-
-    orders: int
-    events: int
-    gaps: Sequence[OrderGap]
-    unreadable: Sequence[UnreadableOrder]
-
-
-@dataclass(slots=True)
-class _Expected:
-    """Events of an order that must be in its log, as its cursor says."""
-
-    order: Order
-    events: dict[str, OrderEvent]
-    rebuilds: int
-
-
-class _Comparing:
-    """State of a comparison: first of the orders and cursors read, then of the events that are expected in the logs."""
-
-    def __init__(self, since: datetime, until: datetime) -> None:
-        self.since = since
-        self.expected: defaultdict[str, dict[str, _Expected]] = defaultdict(dict)
-        """By tenant and order id."""
-        self._until = until
-        self._late: list[OrderGap] = []
-        self._unreadable: list[UnreadableOrder] = []
-        self._orders = self._events = 0
-
-    def read(self, order: Order | UnreadableOrder, cursors: Mapping[str, Item]) -> None:
-        """Note an order and its cursor."""
-        self._orders += 1
-        if isinstance(order, UnreadableOrder):
-            self._unreadable.append(order)
-            return
-        cursor = cursors.get(order.order_id, {"version": 0})
-        changes = [event for event in OrderEvents.of(order) if self.since <= event.at < self._until]
-        self._events += len(changes)
-        late = tuple(event for event in changes if event.version > cursor["version"])
-        if late:
-            self._late.append(OrderGap(order=order, events=late, is_late=True))
-        present = {event.id: event for event in changes if event.version <= cursor["version"]}
-        if present:
-            expected = _Expected(order, present, cursor.get("rebuilds", 0))
-            self.expected[order.customer.tenant][order.order_id] = expected
-
-    def found(self, tenant: str, page: LogPage) -> None:
-        """Note the events of a page."""
-        for entry in page.entries:
-            if (expected := self.expected[tenant].get(entry.order_id)) is not None:
-                for event in entry:
-                    expected.events.pop(event.id, None)
-
-    def result(self) -> Comparison:
-        lost = [
-            OrderGap(order=each.order, events=tuple(each.events.values()), is_late=False, rebuilds=each.rebuilds)
-            for of_tenant in self.expected.values()
-            for each in of_tenant.values()
-            if each.events
-        ]
-        return Comparison(
-            orders=self._orders, events=self._events, gaps=[*self._late, *lost], unreadable=self._unreadable
-        )
 
 
 class EventLogRepair:
@@ -152,7 +76,7 @@ class EventLogRepair:
         on their way.
         """
         state = await self._writer.begin()
-        comparing = _Comparing(max(since, state.born, self._clock() - RETENTION), until)
+        comparing = Comparing(max(since, state.born, self._clock() - RETENTION), until)
         async for items in pages:
             changed = [item for item in items if item["updated_at"] >= to_text(comparing.since)]
             cursors = await self._cursors(changed)
@@ -188,6 +112,9 @@ class EventLogRepair:
         """Make every position of readers invalid. Return the new epoch and the number of logs.
 
         It is the time of the call in epoch seconds, so that it is not one that was in use before a restore.
+
+        Pages beyond the end of a log are removed first: a replica may have a page and lack the head that was written
+        with it, and no page could be appended at its number. `compare` then finds their events late or lost.
         """
         state = await self.state() or await self._writer.begin()
         epoch = max(to_seconds(self._clock()), state.epoch + 1)
@@ -198,10 +125,26 @@ class EventLogRepair:
             page = await self._dynamo.scan_page(self._tables.events, limit=1000, start_key=start)
             for item in page.items:
                 if "born" in item and item["feed"] != LOG_KEY["feed"]:
+                    await self._remove_beyond_end(item["feed"])
                     logs += await self._raise(head_key(item["feed"]), epoch)
             start = page.last_evaluated_key
             if start is None:
                 return epoch, logs
+
+    async def _remove_beyond_end(self, tenant: str) -> None:
+        """Remove the pages that are beyond the end of a log."""
+        table = self._tables.events
+        while (item := await self._dynamo.get(table, head_key(tenant))) is not None:
+            end = to_head(item).next
+            condition = HashKey("feed", tenant) & RangeKey("sequence").gte(end)
+            pages = (await self._dynamo.query_page(table, condition, limit=1)).items
+            if not pages:
+                return
+            same_end = ConditionCheck(table, head_key(tenant), F("next").equals(end))
+            try:
+                await self._dynamo.transact_write([same_end, Delete(table, page_key(tenant, pages[0]["sequence"]))])
+            except TransactionCanceled as error:
+                failed_conditions(error)  # a page was appended meanwhile
 
     async def state(self) -> LogState | None:
         """Return the state of the environment's log, or None if it has not begun."""
@@ -215,26 +158,61 @@ class EventLogRepair:
             return False  # a concurrent call has raised it further
         return True
 
-    async def _cursors(self, items: Sequence[Item]) -> Mapping[str, Item]:
+    async def _cursors(self, items: Sequence[Item]) -> Mapping[str, Cursor]:
         """Return the cursors of orders by order id."""
         if not items:
             return {}
         found = await self._dynamo.get_many(self._tables.events, [cursor_key(item["order_id"]) for item in items])
-        return {item["feed"].removeprefix("order#"): item for item in found}
+        return {item["feed"].removeprefix("order#"): to_cursor(item) for item in found}
 
     async def _pages(self, tenant: str) -> AsyncIterator[LogPage]:
-        """Return the pages of a log that have not expired."""
+        """Return the pages of a log that have not expired, also those that a query does not show yet."""
         condition = HashKey("feed", tenant) & RangeKey("sequence").gte(1)
         start: Item | None = None
         now = self._clock()
+        last: LogPage | None = None
         while True:
             page = await self._dynamo.query_page(self._tables.events, condition, limit=1000, start_key=start)
             for each in map(to_page, page.items):
-                if not each.is_expired(now):
-                    yield each
+                if each.is_expired(now):
+                    continue
+                for hidden in await self._pages_between(tenant, last, each.previous):
+                    yield hidden
+                yield each
+                last = each
             start = page.last_evaluated_key
             if start is None:
-                return
+                break
+        head = await self._dynamo.get(self._tables.events, head_key(tenant))
+        if head is not None:
+            for hidden in await self._pages_between(tenant, last, to_head(head).last):
+                yield hidden
+
+    async def _pages_between(self, tenant: str, after: LogPage | None, last: int) -> list[LogPage]:
+        """Return the pages after `after` up to the one with the number `last`, as far as they exist.
+
+        Each page names the one before it. If one of them is lost, those that follow `after` are found by their numbers.
+        """
+        found: list[LogPage] = []
+        number = last
+        while number > (after.sequence if after else 0):
+            page = await self._committed(tenant, number)
+            if page is None:
+                break
+            found.append(page)
+            number = page.previous
+        found.reverse()
+        following = after
+        while following is not None and following.end < number:
+            page = await self._committed(tenant, following.end)
+            if page is None:
+                break
+            found.append(page)
+            following = page
+        return found
+
+    async def _committed(self, tenant: str, number: int) -> LogPage | None:
+        return await committed_page(self._dynamo, self._tables.events, tenant, number, self._clock())
 
     async def _append_lost(self, tenant: str, gaps: Sequence[OrderGap]) -> int:
         for _ in range(ATTEMPTS):
@@ -244,16 +222,15 @@ class EventLogRepair:
             head, now = to_head(item), self._clock()
             entries = [entry for gap in gaps for entry in _entries_of(gap)]
             page, after = next_page(head, entries, now)
-            unchanged = F("next").equals(head.next) & F("epoch").equals(head.epoch)
+            same_head = F("next").equals(head.next) & F("epoch").equals(head.epoch)
             writes = [
-                Put(self._tables.events, head_item(tenant, after), unchanged),
+                Put(self._tables.events, head_item(tenant, after), same_head),
                 Put(self._tables.events, page_item(tenant, page), ABSENT),
             ]
             for gap in gaps:
-                cursor = cursor_item(gap.order.order_id, gap.order.version, now) | {"rebuilds": gap.rebuilds + 1}
-                condition: Condition = F("version").equals(gap.order.version)
-                same = F("rebuilds").equals(gap.rebuilds) if gap.rebuilds else F("rebuilds").does_not_exist()
-                writes.append(Put(self._tables.events, cursor, condition & same))
+                before = Cursor(version=gap.order.version, rebuilds=gap.rebuilds)
+                cursor = cursor_item(gap.order.order_id, before.version, now, before.rebuilds + 1)
+                writes.append(Put(self._tables.events, cursor, unchanged(before)))
             try:
                 await self._dynamo.transact_write(writes)
             except TransactionCanceled as error:
