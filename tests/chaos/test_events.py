@@ -9,7 +9,8 @@ import pytest
 from devstack.stack import running_infrastructure
 from order_shared.domain.order.events import OrderEvents
 from order_shared.domain.order.models import Order
-from order_shared.storage.event_log.read import NumberedEvent, Position
+from order_shared.domain.order.positions import Position
+from order_shared.storage.event_log.read import NumberedEvent
 from tests.chaos.events import PROCESSES, compare, run_events
 from tests.chaos.world import open_world
 from tests.factories import make_order

@@ -13,7 +13,17 @@ from order_shared.aws.isolated import isolated_session
 from order_shared.runtime.config import Settings, load_settings
 from order_shared.runtime.program import begin
 from order_shared.runtime.settings import reject
-from order_shared.tables import TABLES, ChangeFeed, Index, Key, Queue, Table, order_changes, order_queue
+from order_shared.tables import (
+    TABLES,
+    ChangeFeed,
+    Index,
+    Key,
+    Queue,
+    Table,
+    order_changes,
+    order_queue,
+    webhook_wakeups,
+)
 
 if TYPE_CHECKING:
     import boto3
@@ -32,6 +42,7 @@ def provision(session: "boto3.Session", *, endpoint: str | None, prefix: str) ->
         create_table(dynamodb, table, prefix + table.name)
     sqs = session.client("sqs", endpoint_url=endpoint)
     create_queue(sqs, order_queue(prefix))
+    create_queue(sqs, webhook_wakeups(prefix))
     create_change_feed(session, order_changes(prefix), endpoint=endpoint, prefix=prefix)
 
 
