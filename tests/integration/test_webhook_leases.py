@@ -179,3 +179,14 @@ async def test_a_check_reads_the_endpoints_of_every_state(endpoints: Endpoints) 
     created = [await endpoints.create(health=Health(state=state)) for state in EndpointState]
     found = [each async for page in endpoints.leases.all() for each in page if each.tenant == endpoints.tenant]
     assert sorted(found, key=lambda each: each.endpoint_id) == sorted(created, key=lambda each: each.endpoint_id)
+
+
+async def test_an_endpoint_is_handed_over_to_the_next_notifier(endpoints: Endpoints) -> None:
+    endpoint = await endpoints.create()
+    lease = await endpoints.take(endpoint)
+    assert await endpoints.leases.release(lease, None) is None
+    await endpoints.leases.hand_over(endpoints.tenant, endpoint.endpoint_id)
+    assert await endpoints.due() == [endpoint.endpoint_id]
+    lease = await endpoints.take(endpoint)
+    await endpoints.leases.hand_over(endpoints.tenant, endpoint.endpoint_id)
+    assert await endpoints.leases.release(lease, None) is not None, "the holder looks once more"

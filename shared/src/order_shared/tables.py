@@ -168,9 +168,3 @@ def order_queue(prefix: str) -> Queue:
 def order_changes(prefix: str) -> ChangeFeed:
     name = f"{prefix}order-changes"
     return ChangeFeed(table=ORDERS, pipe=name, topic=name, queue=Queue(name=name, dead_letter_name=f"{name}-dead"))
-
-
-def webhook_wakeups(prefix: str) -> Queue:
-    """Queue whose messages name an endpoint with events to deliver. A message older than an hour is worthless, because
-    a check each minute finds such endpoints too."""
-    return Queue(name=f"{prefix}webhooks", dead_letter_name=f"{prefix}webhooks-dead", retention_seconds=3600)

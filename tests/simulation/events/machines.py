@@ -22,6 +22,8 @@ from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.storage.tenant_orders import DynamoTenantOrders
+from order_shared.storage.webhooks.endpoints import DynamoEndpointRepository
+from order_shared.storage.webhooks.leases import LEASE, DynamoEndpointLeases
 from tests.fakes import TABLES
 from tests.simulation.clock import VirtualClock
 from tests.simulation.events.readers import is_planted
@@ -131,6 +133,8 @@ class Notifiers:
             tenant_orders=DynamoTenantOrders(dynamo, TABLES),
             event_reader=DynamoEventLogReader(dynamo, TABLES, clock),
             event_writer=writer,
+            endpoints=DynamoEndpointRepository(dynamo, TABLES, clock),
+            endpoint_leases=DynamoEndpointLeases(dynamo, TABLES, duration=LEASE, clock=clock),
         )
 
     @staticmethod

@@ -18,7 +18,6 @@ from order_shared.tables import (
     Key,
     TableNames,
     order_queue,
-    webhook_wakeups,
 )
 
 LOADED_BY_TABLES = """
@@ -56,12 +55,6 @@ def test_the_dead_letter_queue_is_named_after_the_work_queue() -> None:
     queue = order_queue("uat-")
     assert (queue.name, queue.dead_letter_name, queue.max_receive_count) == ("uat-orders", "uat-orders-dead", 50)
     assert queue.retention_seconds == 1_209_600
-
-
-def test_a_wake_up_is_kept_for_an_hour() -> None:
-    queue = webhook_wakeups("uat-")
-    assert (queue.name, queue.dead_letter_name) == ("uat-webhooks", "uat-webhooks-dead")
-    assert queue.retention_seconds == 3600
 
 
 def test_due_endpoints_are_found_by_time() -> None:

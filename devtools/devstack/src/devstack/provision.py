@@ -22,7 +22,6 @@ from order_shared.tables import (
     Table,
     order_changes,
     order_queue,
-    webhook_wakeups,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ def provision(session: "boto3.Session", *, endpoint: str | None, prefix: str) ->
         create_table(dynamodb, table, prefix + table.name)
     sqs = session.client("sqs", endpoint_url=endpoint)
     create_queue(sqs, order_queue(prefix))
-    create_queue(sqs, webhook_wakeups(prefix))
     create_change_feed(session, order_changes(prefix), endpoint=endpoint, prefix=prefix)
 
 

@@ -78,15 +78,17 @@ class Health:
         """Return the state after a successful attempt."""
         return Health(state=EndpointState.ACTIVE) if self.delivers else self
 
-    def failed(self, now: datetime, *, is_gone: bool = False, jitter: Jitter = random.random) -> "Health":
-        """Return the state after a failed attempt."""
+    def failed(
+        self, now: datetime, *, is_gone: bool = False, is_probe: bool = True, jitter: Jitter = random.random
+    ) -> "Health":
+        """Return the state after a failed attempt. One that began before the endpoint was failing is not a probe."""
         if not self.delivers:
             return self
         failed = replace(self, failures=self.failures + 1)
         if is_gone:
             return failed.disabled(DisabledReason.GONE)
         if self.state is EndpointState.FAILING:
-            return _after_probe(failed, now, jitter)
+            return _after_probe(failed, now, jitter) if is_probe else failed
         if failed.failures >= FAILURES_TO_FAILING:
             return failed.overwhelmed(now, jitter=jitter)
         return failed

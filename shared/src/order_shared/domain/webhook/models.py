@@ -126,8 +126,8 @@ class DeliveryState(StrEnum):
 class Delivery:
     """Delivery of one event that was not delivered at once.
 
-    `due_at` is the time of its next attempt; None if it waits behind an earlier delivery of its order. `attempts` are
-    the last ones of `attempted`.
+    `created_at` is the time since which it waits. `due_at` is the time of its next attempt; None if it waits behind an
+    earlier delivery of its order. `attempts` are the last ones of `attempted`.
     """
 
     sequence: int

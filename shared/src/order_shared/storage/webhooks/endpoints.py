@@ -176,7 +176,7 @@ class DynamoEndpointRepository:
             if waits is None and endpoint.waiting >= MAX_WAITING:
                 raise TooManyDeliveries(endpoint_id)
             stored = delivery if waits is None else to_delivery(waits)
-            again = replace(stored, state=DeliveryState.WAITING, due_at=now)
+            again = replace(stored, state=DeliveryState.WAITING, due_at=now, created_at=now)
             woken = assigned(due(endpoint, self._now())) & F("woken").add(1)
             condition = EXISTS & F("state").equals(str(endpoint.state))
             put = Put(self._table, delivery_item(tenant, endpoint_id, again, now), EXISTS if waits else ABSENT)

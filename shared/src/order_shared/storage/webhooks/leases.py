@@ -43,6 +43,8 @@ from order_shared.storage.webhooks.updates import ABSENT, EXISTS, assigned, due
 from order_shared.tables import DUE_ENDPOINTS_INDEX, WEBHOOK_SHARDS, TableNames
 
 DELIVERS = F("state").is_in([str(state) for state in sorted(DELIVERING)])
+LEASE = timedelta(seconds=30)
+"""Time after which a lease that is not kept ends, unless a notifier is set to another one."""
 ATTEMPTS = 5
 """Maximum attempts to take a lease that another notifier takes and releases meanwhile."""
 MAX_SAVED = 49
@@ -79,6 +81,10 @@ class EndpointLeases(Protocol):
 
     async def wake(self, tenant: str, endpoint_id: str) -> Lease | None:
         """Take the lease, or let its holder look at the log once more before it releases the lease."""
+        ...
+
+    async def hand_over(self, tenant: str, endpoint_id: str) -> None:
+        """Let the next notifier that looks for due endpoints take it, or its holder look at the log once more."""
         ...
 
     async def keep(self, lease: Lease) -> Lease:
@@ -155,20 +161,26 @@ class DynamoEndpointLeases:
     async def wake(self, tenant: str, endpoint_id: str) -> Lease | None:
         for _ in range(ATTEMPTS):
             lease = await self.take(tenant, endpoint_id)
-            if lease is not None:
+            if lease is not None or not await self._is_free_after_wake_up(tenant, endpoint_id):
                 return lease
-            try:
-                item = await self._dynamo.update(
-                    self._table, item_key(tenant, endpoint_id), F("woken").add(1), condition=DELIVERS
-                )
-            except ConditionalCheckFailed:
-                return None
-            if item.get("lease_until", 0) > to_millis(self._clock()):
-                return None  # the holder cannot release the lease without looking
         return None  # others take and release it all the time, and look at the log each time
 
+    async def hand_over(self, tenant: str, endpoint_id: str) -> None:
+        for _ in range(ATTEMPTS):
+            now = to_millis(self._clock())
+            free = F("lease_until").does_not_exist() | F("lease_until").lte(now)
+            try:
+                await self._dynamo.update(
+                    self._table, item_key(tenant, endpoint_id), F("due_at").set(now), condition=DELIVERS & free
+                )
+            except ConditionalCheckFailed:
+                if not await self._is_free_after_wake_up(tenant, endpoint_id):
+                    return
+            else:
+                return
+
     async def keep(self, lease: Lease) -> Lease:
-        return await self._update(lease, assigned({"lease_until": self._end()}))
+        return await self._update(lease, assigned({"lease_until": self._end()}), _is_held(lease))
 
     async def save(
         self,
@@ -184,7 +196,7 @@ class DynamoEndpointLeases:
             values |= due(endpoint, self._end())  # a holder that fails now leaves the endpoint to the others
         update = assigned(values)
         if not (added or changed or ended):
-            return await self._update(lease, update)
+            return await self._update(lease, update, _holds(lease))
         waiting = len(added) - len(ended)
         condition = _holds(lease)
         if waiting:
@@ -260,15 +272,25 @@ class DynamoEndpointLeases:
                 if start is None:
                     break
 
-    async def _update(self, lease: Lease, update: UpdateExpression) -> Lease:
+    async def _is_free_after_wake_up(self, tenant: str, endpoint_id: str) -> bool:
+        """Count a wake-up for the holder of the lease. Return True if there is no holder any more."""
+        try:
+            item = await self._dynamo.update(
+                self._table, item_key(tenant, endpoint_id), F("woken").add(1), condition=DELIVERS
+            )
+        except ConditionalCheckFailed:
+            return False
+        return int(item.get("lease_until", 0)) <= to_millis(self._clock())
+
+    async def _update(self, lease: Lease, update: UpdateExpression, condition: Condition) -> Lease:
         """Change the endpoint under the lease. Raises LeaseLost."""
         try:
-            item = await self._dynamo.update(self._table, self._key(lease), update, condition=_holds(lease))
+            item = await self._dynamo.update(self._table, self._key(lease), update, condition=condition)
         except FirstAttemptRefused as error:
             raise LeaseLost(lease.endpoint) from error
         except ConditionalCheckFailed as error:  # the response to the first attempt may have been lost
             found = await self._dynamo.get(self._table, self._key(lease))
-            if found is None or found["fence"] != lease.fence:
+            if found is None or found["fence"] != lease.fence or "lease_owner" not in found:
                 raise LeaseLost(lease.endpoint) from error
             item = found
         return _lease(item)
@@ -291,10 +313,14 @@ class DynamoEndpointLeases:
         return item_key(lease.endpoint.tenant, lease.endpoint.endpoint_id)
 
 
+def _is_held(lease: Lease) -> Condition:
+    return F("fence").equals(lease.fence) & F("lease_owner").exists()
+
+
 def _holds(lease: Lease) -> Condition:
     """Return the condition that the holder still has the lease, and that the position is the one that it read."""
     position = lease.endpoint.position
-    return F("fence").equals(lease.fence) & F("epoch").equals(position.epoch) & F("position").equals(position.sequence)
+    return _is_held(lease) & F("epoch").equals(position.epoch) & F("position").equals(position.sequence)
 
 
 def _lease(item: Item) -> Lease:
