@@ -8,6 +8,8 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from aws_json_client import RetryPolicy, ServiceError
 from order_notifier.config import NotifierSettings
 from order_notifier.metrics import NotifierMetrics
@@ -27,6 +29,7 @@ from order_shared.storage.webhooks.leases import LEASE, DynamoEndpointLeases
 from tests.fakes import TABLES
 from tests.simulation.clock import VirtualClock
 from tests.simulation.events.readers import is_planted
+from tests.simulation.events.webhooks import KEY, WebhookLife
 from tests.simulation.history import Border
 from tests.simulation.loop import Host
 from tests.simulation.plans import Plan
@@ -42,7 +45,13 @@ RESTART_SECONDS = 1.0
 @cache
 def notifier_settings() -> NotifierSettings:
     """Return the settings of notifiers, which have little to do and short waits."""
-    return NotifierSettings(aws_region="eu-central-1", concurrency=10, pollers=1, retry_cap_seconds=20.0)
+    return NotifierSettings(
+        aws_region="eu-central-1",
+        concurrency=10,
+        pollers=1,
+        retry_cap_seconds=20.0,
+        webhook_keys=(SecretStr(KEY),),
+    )
 
 
 @cache
@@ -87,6 +96,8 @@ class Notifiers:
         self._queue = queue
         self._started = 0
         self.running: list[NotifierMachine] = []
+        self.webhooks: WebhookLife | None = None
+        """Endpoints to which events are delivered, if the run has any."""
 
     def start(self) -> None:
         """Start a notifier, with the plan's clocks in turn."""
@@ -97,7 +108,8 @@ class Notifiers:
         )
         adapters = self._adapters(host, clock)
         settings = notifier_settings().model_copy(update=dict(self._plan.notifier))
-        notifier = Notifier(settings, adapters, notifier_metrics())
+        sender = None if self.webhooks is None else self.webhooks.sender(clock)
+        notifier = Notifier(settings, adapters, notifier_metrics(), sender, clock=clock)
         task = self._world.loop.start_on(host, self._serve(notifier, adapters))
         self.running.append(NotifierMachine(host, notifier, task))
 

@@ -162,13 +162,14 @@ async def test_an_attempt_that_outlives_the_drain_time_is_cancelled(webhooks: We
     assert len(webhooks.receiver.ids()) == 2
 
 
-async def test_an_outage_ends_no_loop(webhooks: Webhooks) -> None:
+@pytest.mark.parametrize("error", [StorageUnavailable("planted"), RuntimeError("planted")])
+async def test_an_error_ends_no_loop(webhooks: Webhooks, error: Exception) -> None:
     class Unreachable(DynamoEndpointLeases):
         looks = 0
 
         async def due(self, *_: object) -> list[tuple[str, str]]:
             self.looks += 1
-            raise StorageUnavailable("planted")
+            raise error
 
     leases = Unreachable(webhooks.dynamo, TABLES, duration=LEASE)
     webhooks.leases = leases

@@ -21,7 +21,13 @@ from order_shared.domain.webhook.health import (
     DisabledReason,
     EndpointState,
 )
-from order_shared.domain.webhook.models import MAX_WAITING, DeliveryState, SealedSecret
+from order_shared.domain.webhook.models import (
+    MAX_ATTEMPTS_KEPT,
+    MAX_RESPONSES_KEPT,
+    MAX_WAITING,
+    DeliveryState,
+    SealedSecret,
+)
 from order_shared.domain.webhook.secret_box import CannotOpenSecret, Sealed
 from order_shared.domain.webhook.signing import sign
 from tests.unit.notifier.webhooks import LEASE, SECRET, TENANT, Webhooks, short
@@ -138,6 +144,9 @@ async def test_the_time_between_attempts_doubles_up_to_a_quarter_of_an_hour(webh
         webhooks.clock.now = delivery.due_at
         await webhooks.place()  # keeps the endpoint active
         await webhooks.run(endpoint)
+    (delivery,) = await webhooks.waiting(endpoint)
+    assert (delivery.attempted, len(delivery.attempts)) == (13, MAX_ATTEMPTS_KEPT)
+    assert [bool(each.response) for each in delivery.attempts] == [False] * 7 + [True] * MAX_RESPONSES_KEPT
     assert pauses[:3] == [5, 10, 20]
     assert pauses[-1] == LONGEST_DELAY
 
@@ -321,6 +330,23 @@ async def test_a_replay_is_sent_before_new_events(webhooks: Webhooks) -> None:
     assert webhooks.receiver.ids() == [short(second, "placed"), short(new, "placed")]
     assert (await webhooks.stored(endpoint)).replay is None
     assert {first.order_id, third.order_id}
+
+
+async def test_a_replay_passes_events_that_wait_already(webhooks: Webhooks) -> None:
+    endpoint = await webhooks.create()
+    bad, good = await webhooks.place(2)
+    webhooks.receiver.answer = failing_for(bad.order_id)
+    await webhooks.reject(bad)
+    await webhooks.run(endpoint)
+    assert len(await webhooks.waiting(endpoint)) == 2
+    start = endpoint.position.sequence
+    await webhooks.repository.replay(TENANT, endpoint.endpoint_id, start, start + 3)
+    webhooks.receiver.received.clear()
+    async with asyncio.timeout(5):
+        await webhooks.run(endpoint)
+    assert webhooks.receiver.ids() == [short(good, "placed")]
+    assert (await webhooks.stored(endpoint)).replay is None
+    assert len(await webhooks.waiting(endpoint)) == 2
 
 
 async def test_a_replay_of_expired_events_ends(webhooks: Webhooks) -> None:

@@ -71,7 +71,7 @@ class Receiver:
             self.open_requests -= 1
         answer = self.answer(url, event)
         status, error = (None, answer) if isinstance(answer, AttemptError) else (answer, None)
-        return Attempt(at=self.clock(), status=status, error=error, milliseconds=1, response="")
+        return Attempt(at=self.clock(), status=status, error=error, milliseconds=1, response="why")
 
     def ids(self, url: str = "https://shop.example") -> list[str]:
         """Return what has arrived: the number of the order in the test, and the change."""

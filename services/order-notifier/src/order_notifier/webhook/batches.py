@@ -1,7 +1,7 @@
 """What a batch of attempts means for an endpoint's position and its deliveries."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -36,19 +36,22 @@ def passed(
     events: Sequence[NumberedEvent],
     attempts: Mapping[int, Attempt],
     *,
-    blocked: Collection[str],
+    waiting: Mapping[str, Sequence[Delivery]],
     now: datetime,
     jitter: Jitter,
 ) -> Passed:
     """Return what follows from the attempts, by number, of new events.
 
-    `blocked` are orders with a delivery that waits. An event after a failed one of its order waits behind it. The first
-    event without an attempt ends the part that the batch has passed.
+    `waiting` are the deliveries that wait, by order. An event after one of them, or after a failed one of its order,
+    waits too; in a replay it may wait already. The first event without an attempt ends the part that was passed.
     """
     added: list[Delivery] = []
-    stuck = set(blocked)
+    stuck = set(waiting)
+    known = {delivery.sequence for group in waiting.values() for delivery in group}
     for each in events:
         number, event = number_of(each), each.event
+        if number in known:
+            continue
         if event.order_id in stuck:
             added.append(Delivery(sequence=number, event=event, created_at=now))
             continue

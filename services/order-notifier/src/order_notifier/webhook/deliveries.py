@@ -20,7 +20,7 @@ import structlog
 
 from order_notifier.webhook.places import Lane, Place
 from order_notifier.webhook.run import CACHE_SECONDS, EndpointRun, Tools
-from order_shared.domain.errors import PlatformError, StorageUnavailable
+from order_shared.domain.errors import PlatformError
 from order_shared.domain.webhook.health import EndpointState
 from order_shared.domain.webhook.models import Endpoint
 from order_shared.storage.webhooks.endpoints import EndpointRepository
@@ -123,9 +123,8 @@ class Deliveries:
             await asyncio.sleep(seconds * random.uniform(0.75, 1.25))  # noqa: S311 - notifiers must not act in step
             try:
                 await action()
-            except StorageUnavailable as error:
-                log.warning("webhook_look_up_failed", error=str(error))
-                self._on_error()
+            except Exception as error:  # noqa: BLE001 - events are appended whatever becomes of webhooks
+                self._failed("webhook_look_up_failed", error)
 
     async def _look_for_due(self) -> None:
         self._last_look = time.monotonic()
@@ -162,9 +161,8 @@ class Deliveries:
                 for endpoint in await self._endpoints_of(tenant):
                     if endpoint.state is EndpointState.ACTIVE:
                         await self._serve((tenant, endpoint.endpoint_id))
-        except StorageUnavailable as error:  # the check finds the endpoints
-            log.warning("webhook_wake_up_failed", tenant=tenant, error=str(error))
-            self._on_error()
+        except Exception as error:  # noqa: BLE001 - the check finds the endpoints
+            self._failed("webhook_wake_up_failed", error, tenant=tenant)
         finally:
             self._appended.discard(tenant)
             del self._waking[tenant]
@@ -209,17 +207,21 @@ class Deliveries:
                 if self._tools.stopping.is_set():
                     await leases.hand_over(*name)
                     break
-        except PlatformError as error:
-            log.warning("webhook_delivery_failed", tenant=name[0], endpoint=name[1], error=str(error))
-            self._on_error()
-        except Exception:
-            log.exception("webhook_delivery_crashed", tenant=name[0], endpoint=name[1])
-            self._on_error()
+        except Exception as error:  # noqa: BLE001 - the check finds the endpoint
+            self._failed("webhook_delivery_failed", error, tenant=name[0], endpoint=name[1])
         finally:
             self._note_pace(name, is_slow=place.is_slow)
             place.leave()
             self._again.discard(name)
             del self._runs[name]
+
+    def _failed(self, event: str, error: Exception, **fields: str) -> None:
+        """Note an error. One that nobody expects has its traceback in the log."""
+        if isinstance(error, PlatformError):
+            log.warning(event, error=str(error), **fields)
+        else:
+            log.error(event, exc_info=error, **fields)
+        self._on_error()
 
     def _note_pace(self, name: Name, *, is_slow: bool) -> None:
         self._slow_known.pop(name, None)

@@ -22,7 +22,6 @@ from order_notifier.webhook.courier import Courier
 from order_notifier.webhook.parallel import in_parallel
 from order_notifier.webhook.places import Place
 from order_shared.domain.clock import Clock, utc_now
-from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.models import Order
 from order_shared.domain.order.positions import Position
@@ -43,6 +42,9 @@ log = structlog.get_logger(__name__)
 
 CACHE_SECONDS = 5.0
 """Time for which notifiers may not know of a new or changed endpoint. It is looked at each second for that long."""
+MAX_RETRIED = 10
+"""Deliveries attempted again before their result is stored. A stored delivery has up to four kilobytes, and a partition
+of DynamoDB writes 1,000 a second."""
 RETRY_SECONDS = 5.0
 """Time after an unexpected error until the endpoint is looked at again."""
 
@@ -100,7 +102,7 @@ class EndpointRun:
             task.uncancel()
             log.info("webhook_lease_lost", endpoint=self._endpoint.endpoint_id, tenant=self._endpoint.tenant)
         except Exception:
-            with suppress(StorageUnavailable):
+            with suppress(Exception):  # the first error is the one to report; the lease ends by itself
                 await self._tools.leases.release(self._lease, self._clock() + timedelta(seconds=RETRY_SECONDS))
             raise
         finally:
@@ -133,12 +135,13 @@ class EndpointRun:
             try:
                 await self._tools.leases.keep(self._lease)
                 self._held_until = now + self._tools.lease
-            except StorageUnavailable:
-                if now + 2 * timedelta(seconds=pause) < self._held_until:
-                    continue
+            except LeaseLost:
                 self._lose(task)
                 return
-            except LeaseLost:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the lease is kept or the deliveries end
+                log.warning("webhook_lease_not_kept", endpoint=self._endpoint.endpoint_id, error=repr(error))
+                if now + 2 * timedelta(seconds=pause) < self._held_until:
+                    continue
                 self._lose(task)
                 return
 
@@ -193,8 +196,8 @@ class EndpointRun:
         """Attempt deliveries that wait, those of one order in sequence until one fails."""
         chosen: list[Sequence[Delivery]] = []
         for group in groups:
-            if sum(map(len, chosen)) + len(group) <= MAX_SAVED or not chosen:
-                chosen.append(group[:MAX_SAVED])
+            if sum(map(len, chosen)) + len(group) <= MAX_RETRIED or not chosen:
+                chosen.append(group[:MAX_RETRIED])
         orders = await self._tools.courier.orders_of([each.event for group in chosen for each in group])
         after: list[Delivery] = []
 
@@ -234,7 +237,7 @@ class EndpointRun:
             return result.succeeded
 
         await self._in_parallel(list(groups.values()), attempt)
-        done = passed(part.events, attempts, blocked=waiting, now=self._clock(), jitter=self._tools.jitter)
+        done = passed(part.events, attempts, waiting=waiting, now=self._clock(), jitter=self._tools.jitter)
         await self._move(part.next.sequence if done.cut is None else done.cut, done.added)
         return True
 

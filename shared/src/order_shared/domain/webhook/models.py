@@ -23,6 +23,8 @@ MAX_WAITING = 100
 """Maximum deliveries that wait for one endpoint. Events after them wait in the log."""
 MAX_ATTEMPTS_KEPT = 10
 """Attempts of a delivery that are kept: the newest."""
+MAX_RESPONSES_KEPT = 3
+"""Attempts of a delivery whose response is kept."""
 DELIVERY_RETENTION = timedelta(days=7)
 """Time for which a finished delivery can be read."""
 
@@ -141,4 +143,5 @@ class Delivery:
     def after(self, attempt: Attempt) -> "Delivery":
         """Return the delivery with an attempt added."""
         kept = (*self.attempts, attempt)[-MAX_ATTEMPTS_KEPT:]
-        return replace(self, attempts=kept, attempted=self.attempted + 1)
+        older = tuple(replace(each, response="") for each in kept[:-MAX_RESPONSES_KEPT])
+        return replace(self, attempts=(*older, *kept[-MAX_RESPONSES_KEPT:]), attempted=self.attempted + 1)
