@@ -11,6 +11,7 @@ from order_notifier.webhook.parallel import PARALLEL_ORDERS
 from order_notifier.webhook.places import Place
 from order_notifier.webhook.run import EndpointRun
 from order_shared.domain.order.history import OrderChange
+from order_shared.domain.order.positions import Position
 from order_shared.domain.webhook.attempt import AttemptError
 from order_shared.domain.webhook.health import (
     DISABLE_AFTER,
@@ -30,6 +31,7 @@ from order_shared.domain.webhook.models import (
 )
 from order_shared.domain.webhook.secret_box import CannotOpenSecret, Sealed
 from order_shared.domain.webhook.signing import sign
+from order_shared.storage.event_log.read import BEFORE_LOG
 from tests.unit.notifier.webhooks import LEASE, SECRET, TENANT, Webhooks, short
 from tests.waiting import eventually
 
@@ -316,6 +318,16 @@ async def test_after_a_restore_an_endpoint_goes_on_at_the_oldest_event(webhooks:
     assert stored.gap is not None
     assert (stored.gap.reason, stored.gap.events) == ("epoch", None)
     assert len(webhooks.receiver.ids()) == 4, "it may not miss an event, so it gets those again that are left"
+
+
+async def test_an_endpoint_that_is_older_than_the_log_gets_each_event_once(webhooks: Webhooks) -> None:
+    endpoint = await webhooks.create(position=Position(epoch=BEFORE_LOG, sequence=1))
+    orders = await webhooks.place(2)
+    await webhooks.run(endpoint)
+    orders += await webhooks.place(1)
+    await webhooks.run(endpoint)
+    assert sorted(webhooks.receiver.ids()) == sorted(short(order, "placed") for order in orders)
+    assert (await webhooks.stored(endpoint)).gap is None
 
 
 async def test_a_replay_is_sent_before_new_events(webhooks: Webhooks) -> None:

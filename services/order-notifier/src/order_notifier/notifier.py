@@ -56,7 +56,7 @@ class Notifier:
 
     @property
     def idle_seconds(self) -> float:
-        """Return the seconds since the slowest poller completed a loop, or the deliveries looked for due endpoints."""
+        """Return the seconds since the slowest poller completed a loop, or the deliveries read the due endpoints."""
         return max(self._consumer.idle_seconds, self._deliveries.idle_seconds if self._deliveries else 0.0)
 
     def stop(self) -> None:

@@ -82,7 +82,7 @@ class Deliveries:
 
     @property
     def idle_seconds(self) -> float:
-        """Return the seconds since this notifier last looked for due endpoints."""
+        """Return the seconds since this notifier last read the due endpoints."""
         return time.monotonic() - self._last_look
 
     def appended(self, tenant: str) -> None:
@@ -216,7 +216,7 @@ class Deliveries:
             del self._runs[name]
 
     def _failed(self, event: str, error: Exception, **fields: str) -> None:
-        """Note an error. One that nobody expects has its traceback in the log."""
+        """Note an error. The log has the traceback of an unexpected one."""
         if isinstance(error, PlatformError):
             log.warning(event, error=str(error), **fields)
         else:

@@ -13,7 +13,7 @@ SLOW_SECONDS = 1.0
 
 
 class Lane:
-    """A limited number of places, given in the order in which they were asked for."""
+    """A limited number of places, given in the order of the requests."""
 
     def __init__(self, places: int) -> None:
         self._free = places

@@ -1,6 +1,6 @@
 """One turn of a notifier at one endpoint: deliver under the lease until nothing is left to do, then release it.
 
-    failing endpoint     one probe when its time has come: the first delivery that waits
+    failing endpoint     one probe at its time: the first delivery that waits
     active endpoint      deliveries that wait and are due, then a replay, then the events from the position on
 
 Up to ten orders are served in parallel, and the events of one order in sequence. Progress is stored after each batch.
@@ -41,12 +41,12 @@ from order_shared.storage.webhooks.leases import MAX_SAVED, EndpointLeases, Leas
 log = structlog.get_logger(__name__)
 
 CACHE_SECONDS = 5.0
-"""Time for which notifiers may not know of a new or changed endpoint. It is looked at each second for that long."""
+"""Time after which every notifier has read a new or changed endpoint. Until then it is served each second."""
 MAX_RETRIED = 10
 """Deliveries attempted again before their result is stored. A stored delivery has up to four kilobytes, and a partition
 of DynamoDB writes 1,000 a second."""
 RETRY_SECONDS = 5.0
-"""Time after an unexpected error until the endpoint is looked at again."""
+"""Time after an unexpected error until the endpoint is served again."""
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def ignore_attempt(_event: OrderEvent, _attempt: Attempt) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What a run needs. `lease` is the duration of a lease. `on_attempt` is called after each attempt."""
+    """Ports and settings of a run. `lease` is the duration of a lease. `on_attempt` is called after each attempt."""
 
     leases: EndpointLeases
     events: EventLogReader
@@ -80,7 +80,7 @@ class EndpointRun:
         self._held_until = tools.clock() + tools.lease
         self._is_lost = False
         self._recovered = False
-        """True after a successful probe: what waits is then attempted at once."""
+        """True after a successful probe: the deliveries that wait are then attempted at once."""
 
     @property
     def _endpoint(self) -> Endpoint:
@@ -89,7 +89,7 @@ class EndpointRun:
     async def run(self) -> None:
         """Deliver until nothing is left, the lease is lost, or the notifier stops.
 
-        Raises StorageUnavailable and CannotOpenSecret; the endpoint is then looked at again some seconds later.
+        Raises StorageUnavailable and CannotOpenSecret; the endpoint is then served again some seconds later.
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - run by a task
@@ -116,7 +116,7 @@ class EndpointRun:
                 if released is None:
                     return
                 self._renew(released)  # woken meanwhile
-            except LeaseLost:  # or somebody else has changed the deliveries
+            except LeaseLost:  # or the API has changed the deliveries
                 try:
                     self._renew(await self._tools.leases.keep(self._lease))
                 except LeaseLost:
@@ -238,7 +238,7 @@ class EndpointRun:
 
         await self._in_parallel(list(groups.values()), attempt)
         done = passed(part.events, attempts, waiting=waiting, now=self._clock(), jitter=self._tools.jitter)
-        await self._move(part.next.sequence if done.cut is None else done.cut, done.added)
+        await self._move(part.next if done.cut is None else replace(part.next, sequence=done.cut), done.added)
         return True
 
     @property
@@ -259,13 +259,14 @@ class EndpointRun:
         events = [each for each in part.events if number_of(each) < until]
         return LogSlice(events=events, next=replace(part.next, sequence=until), more=part.more)
 
-    async def _move(self, sequence: int, added: Sequence[Delivery]) -> None:
-        """Store that the events before the number `sequence` were passed."""
+    async def _move(self, after: Position, added: Sequence[Delivery]) -> None:
+        """Store that the events before the position `after` were passed."""
         endpoint, replay = self._endpoint, self._endpoint.replay
         if replay is None:
-            moved = replace(endpoint, position=replace(endpoint.position, sequence=sequence))
+            moved = replace(endpoint, position=after)
         else:
-            moved = replace(endpoint, replay=replace(replay, next=sequence) if sequence < replay.until else None)
+            is_left = after.sequence < replay.until
+            moved = replace(endpoint, replay=replace(replay, next=after.sequence) if is_left else None)
         await self._save(moved, added=added)
 
     async def _skip_expired(self, reason: ExpiredReason) -> None:
