@@ -17,6 +17,7 @@ from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.order_items import item_key, to_order
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.storage.webhooks.endpoints import DynamoEndpointRepository
+from order_shared.storage.webhooks.leases import LEASE, DynamoEndpointLeases
 from order_shared.tables import TableNames, order_queue
 from tests.chaos.history import Payment
 from tests.tables import delete, scan
@@ -60,6 +61,7 @@ class Books:
         self.repository = DynamoOrderRepository(dynamo, self._tables)
         self.event_reader = DynamoEventLogReader(dynamo, self._tables)
         self.endpoints = DynamoEndpointRepository(dynamo, self._tables)
+        self.endpoint_leases = DynamoEndpointLeases(dynamo, self._tables, duration=LEASE)
 
     async def find(self, order_id: str) -> Order:
         items = await scan(self._dynamo, self._tables.orders)

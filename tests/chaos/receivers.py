@@ -21,7 +21,7 @@ PIECE = b"x" * 1024
 class Habit(StrEnum):
     STEADY = "steady"
     ERRORS = "errors"
-    """Answers 500 to seven requests in ten."""
+    """Answers 500 to half of the requests."""
     HANGS = "hangs"
     """Does not answer one request in three."""
     REDIRECTS = "redirects"
@@ -81,7 +81,7 @@ class Receiver:
         if not self.is_bad:
             return self._accept(event)
         match self.habit:
-            case Habit.ERRORS if self._dice.random() < 0.7:
+            case Habit.ERRORS if self._dice.random() < 0.5:
                 return web.Response(status=500, text="not now")
             case Habit.HANGS if self._dice.random() < 0.3:
                 await asyncio.sleep(HANG_SECONDS)
