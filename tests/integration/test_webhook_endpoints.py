@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.positions import Position
 from order_shared.domain.webhook.exceptions import (
@@ -27,6 +28,7 @@ from order_shared.domain.webhook.models import (
     new_endpoint_id,
 )
 from order_shared.domain.webhook.secret_box import Sealed
+from order_shared.storage.webhooks.items import endpoint_item
 from order_shared.storage.webhooks.leases import LeaseLost
 from tests.integration.conftest import Storage
 from tests.integration.webhooks import ACTIVE, Endpoints
@@ -205,3 +207,78 @@ async def test_a_redelivery_during_a_disabled_state_waits(endpoints: Endpoints) 
     assert await endpoints.due() == []
     await endpoints.repository.change(replace(endpoint, health=ACTIVE))
     assert await endpoints.due() == [endpoint.endpoint_id]
+
+
+async def test_a_creation_keeps_an_endpoint_that_is_created_meanwhile(endpoints: Endpoints) -> None:
+    """Twice: the first one of a tenant begins its directory."""
+    created = []
+    for _ in range(2):
+        first, second = endpoints.new(), endpoints.new()
+        meanwhile = endpoints.interrupted(lambda second=second: endpoints.repository.create(second))  # type: ignore[misc]
+        await meanwhile.create(first)
+        created += [first.endpoint_id, second.endpoint_id]
+    assert sorted(each.endpoint_id for each in await endpoints.repository.list(endpoints.tenant)) == sorted(created)
+
+
+async def test_a_creation_replaces_no_endpoint(endpoints: Endpoints) -> None:
+    endpoint = endpoints.new()
+    await endpoints.storage.dynamo.put(endpoints.storage.tables.webhooks, endpoint_item(endpoint, 0))
+    with pytest.raises(StorageUnavailable):
+        await endpoints.repository.create(replace(endpoint, description="another"))
+    assert (await endpoints.stored(endpoint)).description == ""
+
+
+async def test_a_deletion_keeps_an_endpoint_that_is_created_meanwhile(endpoints: Endpoints) -> None:
+    first, second = await endpoints.create(), endpoints.new()
+    meanwhile = endpoints.interrupted(lambda: endpoints.repository.create(second))
+    await meanwhile.delete(endpoints.tenant, first.endpoint_id)
+    assert [each.endpoint_id for each in await endpoints.repository.list(endpoints.tenant)] == [second.endpoint_id]
+
+
+async def test_a_redelivery_and_a_replay_of_an_endpoint_that_is_disabled_meanwhile_wait(endpoints: Endpoints) -> None:
+    for number in range(2):
+        endpoint = await endpoints.create()
+        disabled = replace(endpoint, health=endpoint.health.disabled(DisabledReason.REQUESTED))
+        meanwhile = endpoints.interrupted(lambda disabled=disabled: endpoints.repository.change(disabled))  # type: ignore[misc]
+        if number:
+            await meanwhile.redeliver(endpoints.tenant, endpoint.endpoint_id, endpoints.delivery(4))
+        else:
+            await meanwhile.replay(endpoints.tenant, endpoint.endpoint_id, 3, 5)
+    assert await endpoints.due() == []
+
+
+async def test_a_redelivery_counts_what_happens_meanwhile(endpoints: Endpoints) -> None:
+    """A delivery that ends, and one that begins to wait."""
+    endpoint = await endpoints.create()
+    (waiting,) = await endpoints.save_waiting(endpoint, 4)
+
+    async def end() -> None:
+        lease = await endpoints.take(endpoint)
+        ended = replace(waiting, state=DeliveryState.DELIVERED, due_at=None)
+        lease = await endpoints.leases.save(lease, lease.endpoint, ended=[ended])
+        await endpoints.leases.release(lease, None)
+
+    await endpoints.interrupted(end).redeliver(endpoints.tenant, endpoint.endpoint_id, waiting)
+    assert (await endpoints.stored(endpoint)).waiting == len(await endpoints.waiting(endpoint)) == 1
+    meanwhile = endpoints.interrupted(lambda: endpoints.save_waiting(endpoint, 6))
+    await meanwhile.redeliver(endpoints.tenant, endpoint.endpoint_id, endpoints.delivery(6))
+    assert (await endpoints.stored(endpoint)).waiting == len(await endpoints.waiting(endpoint)) == 2
+
+
+async def test_a_redelivery_is_refused_if_too_many_wait_meanwhile(endpoints: Endpoints) -> None:
+    endpoint = await endpoints.create(waiting=MAX_WAITING - 1)
+    meanwhile = endpoints.interrupted(lambda: endpoints.save_waiting(endpoint, 6))
+    with pytest.raises(TooManyDeliveries):
+        await meanwhile.redeliver(endpoints.tenant, endpoint.endpoint_id, endpoints.delivery(4))
+    assert (await endpoints.stored(endpoint)).waiting == MAX_WAITING
+
+
+async def test_a_replay_has_the_epoch_of_the_position(endpoints: Endpoints) -> None:
+    endpoint = await endpoints.create()
+
+    async def restore() -> None:
+        lease = await endpoints.take(endpoint)
+        await endpoints.leases.save(lease, replace(lease.endpoint, position=Position(epoch=2, sequence=10)))
+
+    replay = await endpoints.interrupted(restore).replay(endpoints.tenant, endpoint.endpoint_id, 3, 5)
+    assert replay.epoch == 2

@@ -9,6 +9,7 @@ import pytest
 from order_shared.domain.order.positions import Position
 from order_shared.domain.webhook.health import DisabledReason, EndpointState, Health
 from order_shared.domain.webhook.models import DeliveryState, Endpoint, Gap, Replay
+from order_shared.storage.webhooks.items import item_key
 from order_shared.storage.webhooks.leases import LeaseLost
 from tests.integration.conftest import Storage
 from tests.integration.webhooks import LEASE, Endpoints
@@ -190,3 +191,40 @@ async def test_an_endpoint_is_handed_over_to_the_next_notifier(endpoints: Endpoi
     lease = await endpoints.take(endpoint)
     await endpoints.leases.hand_over(endpoints.tenant, endpoint.endpoint_id)
     assert await endpoints.leases.release(lease, None) is not None, "the holder looks once more"
+
+
+async def test_an_endpoint_whose_lease_has_ended_is_handed_over_at_once(endpoints: Endpoints) -> None:
+    endpoint = await endpoints.create()
+    lease = await endpoints.take(endpoint)
+    assert await endpoints.leases.release(lease, None) is None
+    await endpoints.take(endpoint)
+    endpoints.storage.clock.advance(LEASE)
+    await endpoints.leases.hand_over(endpoints.tenant, endpoint.endpoint_id)
+    assert await endpoints.due() == [endpoint.endpoint_id]
+
+
+async def test_nothing_is_stored_for_an_endpoint_that_does_not_exist(endpoints: Endpoints) -> None:
+    endpoint = endpoints.new()
+    await endpoints.leases.hand_over(endpoints.tenant, endpoint.endpoint_id)
+    assert await endpoints.leases.wake(endpoints.tenant, endpoint.endpoint_id) is None
+    key = item_key(endpoints.tenant, endpoint.endpoint_id)
+    assert await endpoints.storage.dynamo.get(endpoints.storage.tables.webhooks, key) is None
+
+
+async def test_deliveries_are_not_stored_without_the_lease(endpoints: Endpoints) -> None:
+    endpoint = await endpoints.create()
+    lease = await endpoints.take(endpoint)
+    endpoints.storage.clock.advance(LEASE)
+    await endpoints.take(endpoint)
+    with pytest.raises(LeaseLost):
+        await endpoints.leases.save(lease, moved(endpoint), added=[endpoints.delivery(10)])
+    assert await endpoints.waiting(endpoint) == []
+
+
+async def test_a_lease_that_was_released_is_not_kept(endpoints: Endpoints) -> None:
+    endpoint = await endpoints.create()
+    lease = await endpoints.take(endpoint)
+    assert await endpoints.leases.release(lease, None) is None
+    for write in (endpoints.leases.keep(lease), endpoints.leases.save(lease, moved(endpoint))):
+        with pytest.raises(LeaseLost):
+            await write

@@ -1,9 +1,12 @@
 """Endpoints of one tenant in the storage under test."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from order_shared.aws.dynamodb import Dynamo, Item
+from order_shared.aws.encoding import WriteOperation
 from order_shared.domain.clock import utc_now
 from order_shared.domain.order.events import OrderEvent, OrderEvents
 from order_shared.domain.order.positions import Position
@@ -17,6 +20,28 @@ from tests.factories import make_customer, make_order
 from tests.integration.conftest import Storage
 
 LEASE = timedelta(seconds=60)
+Action = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Interrupted(Dynamo):
+    """Client that lets something else happen before its next write."""
+
+    meanwhile: list[Action] = field(default_factory=list)
+
+    async def update(self, *arguments: Any, **keywords: Any) -> Item:
+        await self._let_it_happen()
+        return await super().update(*arguments, **keywords)
+
+    async def transact_write(self, operations: Sequence[WriteOperation]) -> None:
+        await self._let_it_happen()
+        await super().transact_write(operations)
+
+    async def _let_it_happen(self) -> None:
+        if self.meanwhile:
+            await self.meanwhile.pop()()
+
+
 ACTIVE = Health().activated()
 
 
@@ -56,6 +81,12 @@ class Endpoints:
         endpoint = self.new(**fields)
         await self.repository.create(endpoint)
         return endpoint
+
+    def interrupted(self, action: Action) -> DynamoEndpointRepository:
+        """Return a repository before whose next write the action happens."""
+        storage = self.storage
+        dynamo = Interrupted(storage.dynamo.client, meanwhile=[action])
+        return DynamoEndpointRepository(dynamo, storage.tables, storage.clock)
 
     async def stored(self, endpoint: Endpoint) -> Endpoint:
         return await self.repository.get(self.tenant, endpoint.endpoint_id)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from aiodynamo.errors import ConditionalCheckFailed, TransactionCanceled
-from aiodynamo.expressions import F, HashKey, RangeKey
+from aiodynamo.expressions import Condition, F, HashKey, RangeKey
 from aiodynamo.operations import Delete, Put, Update
 
 from order_shared.aws.dynamodb import Dynamo, FirstAttemptRefused, Item, failed_conditions
@@ -146,7 +146,7 @@ class DynamoEndpointRepository:
             if endpoint_id not in directory["ids"]:
                 raise EndpointNotFound(endpoint_id)
             left = [each for each in directory["ids"] if each != endpoint_id]
-            deleted = Delete(self._table, item_key(tenant, endpoint_id), EXISTS)
+            deleted = Delete(self._table, item_key(tenant, endpoint_id))
             if await self._write([deleted, self._listed(tenant, directory, left)]):
                 return
         raise self._contended(tenant)
@@ -178,7 +178,7 @@ class DynamoEndpointRepository:
             stored = delivery if waits is None else to_delivery(waits)
             again = replace(stored, state=DeliveryState.WAITING, due_at=now, created_at=now)
             woken = assigned(due(endpoint, self._now())) & F("woken").add(1)
-            condition = EXISTS & F("state").equals(str(endpoint.state))
+            condition: Condition = F("state").equals(str(endpoint.state))
             put = Put(self._table, delivery_item(tenant, endpoint_id, again, now), EXISTS if waits else ABSENT)
             writes: list[WriteOperation] = [put]
             if waits is None:
