@@ -6,6 +6,7 @@ cost    an API, a processor and a notifier run over the embedded AWS with their 
 delay   from the end of an order to the append of its event. The share of the stream, pipe and topic is the time
         until SQS has the message: the emulator polls its stream each second
 hot     four notifiers append to one log, over a DynamoDB in memory that evaluates every condition
+streams an API has 1,000 open streams (tests/bench/streams.py)
 """
 
 import json
@@ -25,6 +26,7 @@ from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.ids import created_at_of
 from order_shared.domain.order.models import ENDED
 from order_shared.storage.event_log.items import to_page
+from tests.bench import streams
 from tests.bench.cost import BUYERS, NORMAL, STOCK, port_of
 from tests.bench.figures import Figure, Say
 from tests.bench.load import open_loop
@@ -108,7 +110,11 @@ class Counts:
 
 
 async def measure(rounds: int, say: Say) -> list[Figure]:
-    return [*await _measure_cost(rounds, say), *await _measure_hot(rounds, say)]
+    return [
+        *await _measure_cost(rounds, say),
+        *await _measure_hot(rounds, say),
+        *await streams.measure(rounds, say),
+    ]
 
 
 @dataclass(frozen=True)

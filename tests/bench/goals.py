@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from tests.bench import accept, events, latency, startup, webhooks
+from tests.bench import accept, events, latency, startup, streams, webhooks
 from tests.bench.figures import Figure
 from tests.bench.results import Results
 
@@ -14,6 +14,8 @@ CLOSE_TO = 1.5
 """Conflicts are close to 1/K if at most so many times that: a few hundred buyers fall unevenly on the shards."""
 LINES = 2
 """Of each order whose cost is measured."""
+AS_BEFORE = 1.05
+"""Ratio of two figures of the same thing that differ by the noise of a run only."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,11 @@ def _p10(measured: Measured) -> list[Outcome]:
     load = measured.get(events.AT_LOAD, "write_units_per_order").median
     rate = measured.get(events.HOT, "throughput").median
     delay, feed = (measured.get(events.AT_LOAD, quantity).median for quantity in ("delay", "delay_of_feed"))
+    memory = measured.get(streams.WITH, "memory").median
+    beside = measured.ratio(streams.WITH, streams.WITHOUT, "cpu_per_order")
+    with_streams, without = (
+        f"{measured.get(each, 'cpu_per_order').median:.2f} ms" for each in (streams.WITH, streams.WITHOUT)
+    )
     return [
         Outcome("P10", "write units per append, an order alone", f"{alone:.1f}", "", "", "at most 6", alone <= 6),
         Outcome("P10", "write units of its events per order, at load", f"{load:.2f}", "", "", "at most 3", load <= 3),
@@ -200,6 +207,16 @@ def _p10(measured: Measured) -> list[Outcome]:
             "",
             "",
             None,
+        ),
+        Outcome("P10", "memory of 1,000 open streams", f"{memory:.0f} MB", "", "", "at most 100", memory <= 100),
+        Outcome(
+            "P10",
+            "CPU to accept an order beside 1,000 streams",
+            with_streams,
+            f"{without} without streams",
+            f"{beside:.2f}",
+            f"as before: at most {AS_BEFORE}",
+            beside <= AS_BEFORE,
         ),
     ]
 

@@ -48,6 +48,9 @@ AT_THE_BARS: Mapping[Key, tuple[float, ...]] = {
     ("events", "at load", "delay"): (700,),
     ("events", "at load", "delay_of_feed"): (600,),
     ("events", "one tenant, 4 notifiers", "throughput"): (1000,),
+    ("events", "1,000 streams", "memory"): (100,),
+    ("events", "1,000 streams", "cpu_per_order"): (1.05,),
+    ("events", "no stream", "cpu_per_order"): (1,),
     ("startup", "order_api, first answer", "seconds"): (1.5,),
     ("startup", "order_processor, first poll", "seconds"): (1.5,),
     ("startup", "bare uvicorn + FastAPI, first answer", "seconds"): (1,),
@@ -140,6 +143,12 @@ def test_what_is_only_told_is_not_judged() -> None:
             ("events", "one tenant, 4 notifiers", "throughput"),
             (999,),
             ("P10", "orders into one log, 4 notifiers", ""),
+        ),
+        (("events", "1,000 streams", "memory"), (100.1,), ("P10", "memory of 1,000 open streams", "")),
+        (
+            ("events", "1,000 streams", "cpu_per_order"),
+            (1.051,),
+            ("P10", "CPU to accept an order beside 1,000 streams", "1.00 ms without streams"),
         ),
         (
             ("webhooks", "healthy receiver alone", "delay_p99"),

@@ -1,30 +1,35 @@
 """A small, fixed part of `make fuzz`, and what it does with a fault."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fuzz.failing import commands_in, keep, replay
 from tests.fuzz.hooks import broken_rules
-from tests.fuzz.rounds import fuzzed_stack, run_round
+from tests.fuzz.rounds import Target, fuzzed_stack, run_round
 
 
-def test_a_round_of_generated_requests_finds_no_fault(tmp_path: Path) -> None:
-    with fuzzed_stack(tmp_path) as target:
-        done = run_round(target, seed=1, examples=5, folder=tmp_path)
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with fuzzed_stack(tmp_path_factory.mktemp("fuzzed")) as started:
+        yield started
+
+
+def test_a_round_of_generated_requests_finds_no_fault(target: Target, tmp_path: Path) -> None:
+    done = run_round(target, seed=1, examples=5, folder=tmp_path)
     assert done.holds, done.output
     assert done.cases > 100
 
 
-def test_a_seed_repeats_itself(tmp_path: Path) -> None:
+def test_a_seed_repeats_itself(target: Target, tmp_path: Path) -> None:
     records = []
-    with fuzzed_stack(tmp_path) as target:
-        for name in ("first", "second"):
-            (folder := tmp_path / name).mkdir()
-            run_round(target, seed=1, examples=3, folder=folder, phases="examples,fuzzing")
-            lines = (folder / "1.jsonl").read_text("utf-8").splitlines()
-            records.append([request for _, _, *request in map(json.loads, lines)])
+    for name in ("first", "second"):
+        (folder := tmp_path / name).mkdir()
+        run_round(target, seed=1, examples=3, folder=folder, phases="examples,fuzzing")
+        lines = (folder / "1.jsonl").read_text("utf-8").splitlines()
+        records.append([request for _, _, *request in map(json.loads, lines)])
     assert len(records[0]) > 30
     assert records[0] == records[1]
 
@@ -43,11 +48,10 @@ Reproduce with:
 """
 
 
-def test_a_failing_request_is_kept_and_sent_again(tmp_path: Path) -> None:
-    with fuzzed_stack(tmp_path) as target:
-        files = keep(7, commands_in(REPORT, "http://127.0.0.1:1", "t.o-k"), tmp_path / "kept")
-        assert [path.name for path in files] == ["seed-7-1.sh", "seed-7-2.sh"]
-        answers = [replay(path, target.api, target.token) for path in files]
+def test_a_failing_request_is_kept_and_sent_again(target: Target, tmp_path: Path) -> None:
+    files = keep(7, commands_in(REPORT, "http://127.0.0.1:1", "t.o-k"), tmp_path / "kept")
+    assert [path.name for path in files] == ["seed-7-1.sh", "seed-7-2.sh"]
+    answers = [replay(path, target.api, target.token) for path in files]
     assert [answer.split()[1] for answer in answers] == ["400", "415"]
     assert all("127.0.0.1" not in path.read_text() and "t.o-k" not in path.read_text() for path in files)
 
