@@ -54,7 +54,7 @@ setup-demo:
 	@$(SETUP) install demo emulator
 
 ##@ Prove it
-.PHONY: sim sim-mutants model conformance chaos chaos-cancel chaos-events chaos-mutants chaos-tenants fuzz fuzz-framing check-machines
+.PHONY: sim sim-mutants model conformance chaos chaos-cancel chaos-events chaos-webhooks chaos-mutants chaos-tenants fuzz fuzz-framing check-machines
 sim: setup ## Play storms on a virtual clock: every fault, nothing lost or doubled (SEEDS=1000, or SEED=token to replay one)
 	@$(BIN)/python -m tests.simulation.campaign $(if $(SEED),--seed "$(SEED)",--seeds $(or $(SEEDS),1000))
 
@@ -69,6 +69,9 @@ chaos-cancel: setup ## Race ten thousand cancellations with processing
 
 chaos-events: setup ## Kill at every kind of request: every change of an order must become one event, in order
 	@$(BIN)/python -m tests.chaos.events
+
+chaos-webhooks: setup ## Kill at every kind of request, with receivers that misbehave: each must get every event, in order
+	@$(BIN)/python -m tests.chaos.webhooks
 
 chaos-mutants: setup ## Remove each condition of a write, one after the other; some test must fail for each (ONLY="text" for a part)
 	@$(BIN)/python -m tests.chaos.mutants --only "$(ONLY)"

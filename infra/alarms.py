@@ -19,7 +19,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missin
 from dataclasses import dataclass
 from enum import StrEnum
 
-from order_shared.tables import EVENTS, IDEMPOTENCY, INVENTORY, ORDERS
+from order_shared.tables import EVENTS, IDEMPOTENCY, INVENTORY, ORDERS, WEBHOOKS
 
 MINUTE = 60
 LATE_MINUTES = 4
@@ -146,7 +146,11 @@ OLDEST_OPEN = Alarm(
     periods=2,
 )
 _OF_ORDERS = "orders are late, or refused before acknowledgement"
-_THROTTLED = {**dict.fromkeys((ORDERS, INVENTORY, IDEMPOTENCY), _OF_ORDERS), EVENTS: "events are late"}
+_THROTTLED = {
+    **dict.fromkeys((ORDERS, INVENTORY, IDEMPOTENCY), _OF_ORDERS),
+    EVENTS: "events are late",
+    WEBHOOKS: "webhooks are late",
+}
 THROTTLES = {
     # One alarm per table, because an alarm can have at most 10 metrics and expressions, and each index needs one.
     table.name: Alarm(

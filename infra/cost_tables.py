@@ -57,7 +57,9 @@ def _in_order(bills: Iterable[Mapping[str, Part]]) -> list[str]:
 
 def egress_table() -> str:
     """Return the egress costs of a prod region, by egress setting and gigabytes per month."""
-    closed = replace(PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://payments.internal"))
+    closed = replace(
+        PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://payments.internal"), webhooks=False
+    )
     choices = {
         "`nat_single`": replace(PROD, egress=Egress.NAT_SINGLE),
         "`nat_per_zone`": PROD,

@@ -352,6 +352,8 @@ class Environment:
     (docs/evolution.md)."""
     deployment: Deployment = field(default_factory=Deployment)
     payments: Payments = field(default_factory=Payments)
+    webhooks: bool = True
+    """Deliver events to webhook endpoints. They are on the internet, so `Egress.ENDPOINTS` needs False."""
     traces: Traces | None = None
     """None for no traces and no costs."""
     certificate_domain: str | None = None
@@ -400,6 +402,11 @@ class Environment:
             raise ValueError(
                 f"{self.name}: egress 'endpoints' has no way to the internet, so the payment provider needs an "
                 "address inside the VPC: set payments.api_base, such as https://payments.internal"
+            )
+        if self.egress is Egress.ENDPOINTS and self.webhooks:
+            raise ValueError(
+                f"{self.name}: egress 'endpoints' has no way to the internet, where webhook endpoints are: set "
+                "webhooks to False"
             )
         self._check_test_cidrs()
         self._check_tables()

@@ -15,6 +15,7 @@ from order_processor.config import ProcessorSettings
 from order_shared.runtime.config import PaymentSettings, Settings
 from order_shared.runtime.settings import ProgramSettings, describe, example, variables
 from order_shared.runtime.tracing import TracingSettings
+from order_shared.runtime.webhooks import WebhookSettings
 from orderctl.settings import ApiAccess, DeploySettings
 
 PATH = Path(__file__).parents[1] / "docs" / "configuration.md"
@@ -24,6 +25,7 @@ PROGRAMS: Mapping[type[ProgramSettings], str] = {
     ApiSettings: "order-api, in addition",
     ProcessorSettings: "order-processor, in addition",
     NotifierSettings: "order-notifier, in addition",
+    WebhookSettings: "order-api and order-notifier, in addition",
     PaymentSettings: "order-processor and `orderctl payments`, in addition",
     TracingSettings: "Traces of all services (OpenTelemetry)",
     ApiAccess: "`orderctl orders`, as a customer",

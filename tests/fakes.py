@@ -41,6 +41,8 @@ from order_shared.storage.inventory import (
 from order_shared.storage.order_items import to_item, to_order
 from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
 from order_shared.storage.tenant_orders import DynamoTenantOrders
+from order_shared.storage.webhooks.endpoints import DynamoEndpointRepository
+from order_shared.storage.webhooks.leases import LEASE, DynamoEndpointLeases
 from order_shared.tables import IDEMPOTENCY, INVENTORY, ORDERS, TableNames
 from tests.memory_dynamo import ItemKey, Json, MemoryDynamo
 
@@ -170,6 +172,8 @@ def make_adapters(
         tenant_orders=DynamoTenantOrders(dynamo, tables),
         event_reader=DynamoEventLogReader(dynamo, tables, clock),
         event_writer=DynamoEventLogWriter(dynamo, tables, clock),
+        endpoints=DynamoEndpointRepository(dynamo, tables, clock),
+        endpoint_leases=DynamoEndpointLeases(dynamo, tables, duration=LEASE, clock=clock),
     )
 
 

@@ -42,6 +42,7 @@ class DataOutputs:
     idempotency_table_arn: str
     operations_table_arn: str
     events_table_arn: str
+    webhooks_table_arn: str
     queue_arn: str
     queue_name: str
     dead_letter_queue_arn: str
@@ -50,6 +51,7 @@ class DataOutputs:
     changes_dead_letter_queue_arn: str
     cursor_secrets_arn: str
     payment_api_key_arn: str
+    webhook_keys_arn: str
     log_group_names: Mapping[str, str]
     """Name of the log group, by service name."""
     log_group_arns: Mapping[str, str]

@@ -7,9 +7,11 @@ from infra.environments import Environment
 
 CURSOR_SECRETS = "cursor-secrets"
 PAYMENT_API_KEY = "payment-api-key"
+WEBHOOK_KEYS = "webhook-keys"
 SECRETS = {
     CURSOR_SECRETS: "What signs the cursors of lists; the first of several, separated by commas, signs",
     PAYMENT_API_KEY: "The payment provider's secret key",
+    WEBHOOK_KEYS: "What encrypts the secrets of webhook endpoints; the first of several, separated by commas, encrypts",
 }
 
 RECOVERY_DAYS = 30

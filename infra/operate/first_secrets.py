@@ -1,5 +1,6 @@
 """First values of an environment's secrets. No value is printed, logged or passed to another program."""
 
+import base64
 import secrets as randomness
 from typing import Any
 
@@ -11,10 +12,12 @@ from orderctl.exceptions import Refused
 
 CURSOR_SECRETS = "cursor-secrets"
 PAYMENT_API_KEY = "payment-api-key"
-SECRETS = (CURSOR_SECRETS, PAYMENT_API_KEY)
+WEBHOOK_KEYS = "webhook-keys"
+SECRETS = (CURSOR_SECRETS, PAYMENT_API_KEY, WEBHOOK_KEYS)
 """Names of the secrets in the supporting stack, without their prefix `<environment>/`."""
 
 CURSOR_SECRET_BYTES = 32
+WEBHOOK_KEY_BYTES = 32  # of Fernet
 
 
 def first_values(secretsmanager: Any, environment: Environment) -> dict[str, Change | None]:
@@ -33,6 +36,9 @@ def first_values(secretsmanager: Any, environment: Environment) -> dict[str, Cha
 def _change(secretsmanager: Any, environment: Environment, secret: str, name: str) -> Change:
     if secret == CURSOR_SECRETS:
         return lambda: _put(secretsmanager, name, randomness.token_hex(CURSOR_SECRET_BYTES))
+    if secret == WEBHOOK_KEYS:
+        key = base64.urlsafe_b64encode(randomness.token_bytes(WEBHOOK_KEY_BYTES)).decode()
+        return lambda: _put(secretsmanager, name, key)
     # Only feature environments get a copied key: with a test key, prod would confirm orders that are not paid.
     source = name if environment.host is None else f"{environment.host}/{secret}"
     if source == name or not _has_value(secretsmanager, source):

@@ -30,6 +30,7 @@ def init(
 
     \b
     ENV/cursor-secrets   gets a random value
+    ENV/webhook-keys     gets a random value
     ENV/payment-api-key  gets dev's value if ENV is a feature environment; for
                          any other, set the value yourself first
     live-ENV             gets the image of --tag, in both repositories

@@ -16,7 +16,7 @@ from order_shared.naming import ORDER_NOTIFIER
 SERVICE = ORDER_NOTIFIER
 STOP_SECONDS = 60
 """Time from SIGTERM to SIGKILL. The notifier drains for up to 30 s, returns messages to the queue for 3, ends its last
-append within 10 and sends spans for 3."""
+append within 10 and sends spans for 3. Webhooks in progress end within 20 s of SIGTERM, which is a receiver's limit."""
 
 BACKLOG_PER_TASK = 500
 """Target of waiting changes per task."""
@@ -62,7 +62,7 @@ class OrderNotifier(ServiceWorkspace):
         return self.task(
             size=self.environment.notifier,
             settings={},
-            secrets={},
+            secrets={"ORDER_WEBHOOK_KEYS": data.webhook_keys_arn} if self.environment.webhooks else {},
             stop_timeout=STOP_SECONDS,
             statements=(
                 Statement(
@@ -77,8 +77,21 @@ class OrderNotifier(ServiceWorkspace):
                         "dynamodb:ConditionCheckItem",
                         "dynamodb:GetItem",
                         "dynamodb:PutItem",
+                        "dynamodb:Query",
                     ],
                     resources=[data.events_table_arn],
+                ),
+                Statement(
+                    sid="Webhooks",
+                    actions=[
+                        "dynamodb:BatchGetItem",
+                        "dynamodb:DeleteItem",
+                        "dynamodb:GetItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:Query",
+                        "dynamodb:UpdateItem",
+                    ],
+                    resources=[data.webhooks_table_arn, f"{data.webhooks_table_arn}/index/due_endpoints"],
                 ),
                 Statement(
                     sid="Changes",

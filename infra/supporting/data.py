@@ -31,7 +31,7 @@ from infra.constructs.data import QueuePair, TableWithReplicas
 from infra.constructs.log_metrics import LogMetrics, log_metric
 from infra.constructs.logs import LogGroup
 from infra.constructs.outputs import DataOutputs
-from infra.constructs.secrets import CURSOR_SECRETS, PAYMENT_API_KEY, make_secrets
+from infra.constructs.secrets import CURSOR_SECRETS, PAYMENT_API_KEY, WEBHOOK_KEYS, make_secrets
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment
 from order_shared.naming import ORDER_API, ORDER_NOTIFIER, ORDER_PROCESSOR, SERVICE_NAMES
@@ -42,6 +42,7 @@ from order_shared.tables import (
     OPERATIONS,
     ORDERS,
     TABLES,
+    WEBHOOKS,
     ChangeFeed,
     Queue,
     Table,
@@ -49,7 +50,7 @@ from order_shared.tables import (
     order_queue,
 )
 
-THROTTLED_TABLES = (ORDERS, INVENTORY, IDEMPOTENCY, EVENTS)
+THROTTLED_TABLES = (ORDERS, INVENTORY, IDEMPOTENCY, EVENTS, WEBHOOKS)
 """Tables with alarms on throttling. The operations table has none, because the services do not use it."""
 
 FEWEST_FAILED_HANDLINGS = 10
@@ -107,6 +108,7 @@ class Data:
             idempotency_table_arn=self._table_arn(IDEMPOTENCY),
             operations_table_arn=self._table_arn(OPERATIONS),
             events_table_arn=self._table_arn(EVENTS),
+            webhooks_table_arn=self._table_arn(WEBHOOKS),
             queue_arn=queues.queue.arn,
             queue_name=queues.queue.name,
             dead_letter_queue_arn=queues.dead_letters.arn,
@@ -115,6 +117,7 @@ class Data:
             changes_dead_letter_queue_arn=change_queue.queues.dead_letters.arn,
             cursor_secrets_arn=secrets[CURSOR_SECRETS].arn,
             payment_api_key_arn=secrets[PAYMENT_API_KEY].arn,
+            webhook_keys_arn=secrets[WEBHOOK_KEYS].arn,
             log_group_names={service: each.group.name for service, each in logs.items()},
             log_group_arns={service: each.arn for service, each in logs.items()},
             processor_rollback_alarm_names=self._processor_rollback_alarms(queue),

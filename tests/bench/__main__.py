@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from rich.console import Console
 
-from tests.bench import accept, consume, cost, events, hot, latency, startup
+from tests.bench import accept, consume, cost, events, hot, latency, startup, webhooks
 from tests.bench.figures import Figure, Say
 from tests.bench.goals import judge
 from tests.bench.report import draw_latency, goals_table, made, write_page
@@ -24,6 +24,7 @@ COMPARISONS: Mapping[str, Callable[[int, Say], Awaitable[list[Figure]]]] = {
     "startup": startup.measure,
     "hot": hot.measure,
     "events": events.measure,
+    "webhooks": webhooks.measure,
 }
 ROUNDS = 5
 TABLE_WIDTH = 150

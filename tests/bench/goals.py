@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from tests.bench import accept, events, latency, startup, streams
+from tests.bench import accept, events, latency, startup, streams, webhooks
 from tests.bench.figures import Figure
 from tests.bench.results import Results
 
@@ -221,6 +221,24 @@ def _p10(measured: Measured) -> list[Outcome]:
     ]
 
 
+def _p11(measured: Measured) -> list[Outcome]:
+    p99 = measured.get(webhooks.ALONE, "delay_p99").median
+    alone, beside = (measured.get(subject, "delay_median") for subject in (webhooks.ALONE, webhooks.BESIDE))
+    ratio = measured.ratio(webhooks.BESIDE, webhooks.ALONE, "delay_median")
+    return [
+        Outcome("P11", "readable event to its webhook, p99", f"{p99:.0f} ms", "", "", "at most 50 ms", p99 <= 50),
+        Outcome(
+            "P11",
+            "the same beside a dead and a slow receiver, median",
+            f"{beside.median:.1f} ms",
+            f"{alone.median:.1f} ms alone",
+            f"{ratio:.2f}",
+            "at most 1.1",
+            ratio <= 1.1,
+        ),
+    ]
+
+
 BY_COMPARISON: Mapping[str, Callable[[Measured], list[Outcome]]] = {
     "accept": _p1_p2,
     "consume": _p3_p4,
@@ -229,6 +247,7 @@ BY_COMPARISON: Mapping[str, Callable[[Measured], list[Outcome]]] = {
     "hot": _p7,
     "startup": _p8,
     "events": _p10,
+    "webhooks": _p11,
 }
 
 

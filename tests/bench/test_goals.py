@@ -54,6 +54,9 @@ AT_THE_BARS: Mapping[Key, tuple[float, ...]] = {
     ("startup", "order_api, first answer", "seconds"): (1.5,),
     ("startup", "order_processor, first poll", "seconds"): (1.5,),
     ("startup", "bare uvicorn + FastAPI, first answer", "seconds"): (1,),
+    ("webhooks", "healthy receiver alone", "delay_median"): (10,),
+    ("webhooks", "healthy receiver alone", "delay_p99"): (50,),
+    ("webhooks", "beside a dead and a slow one", "delay_median"): (11,),
 }
 """Figures that only just meet every goal."""
 
@@ -72,7 +75,7 @@ def missed(outcomes: list[Outcome]) -> list[tuple[str, str, str]]:
 
 def test_at_its_bar_every_goal_is_met() -> None:
     outcomes = judge(run({}))
-    assert {each.goal for each in outcomes} == {"P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P10"}
+    assert {each.goal for each in outcomes} == {"P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P10", "P11"}
     assert {each.verdict for each in outcomes if each.bar} == {"met"}
 
 
@@ -147,6 +150,16 @@ def test_what_is_only_told_is_not_judged() -> None:
             (1.051,),
             ("P10", "CPU to accept an order beside 1,000 streams", "1.00 ms without streams"),
         ),
+        (
+            ("webhooks", "healthy receiver alone", "delay_p99"),
+            (50.1,),
+            ("P11", "readable event to its webhook, p99", ""),
+        ),
+        (
+            ("webhooks", "beside a dead and a slow one", "delay_median"),
+            (11.01,),
+            ("P11", "the same beside a dead and a slow receiver, median", "10.0 ms alone"),
+        ),
         *(
             (("startup", name, "seconds"), (1.501,), ("P8", name, "1.00 s bare uvicorn + FastAPI"))
             for name in ("order_api, first answer", "order_processor, first poll")
@@ -186,6 +199,7 @@ def test_rounds_without_a_counterpart_are_not_compared() -> None:
         ("hot", {"P7"}),
         ("startup", {"P8"}),
         ("events", {"P10"}),
+        ("webhooks", {"P11"}),
     ],
 )
 def test_a_part_of_a_run_is_judged_by_its_own_goals(comparison: str, goals: set[str]) -> None:
@@ -196,7 +210,7 @@ def test_the_goals_come_in_their_order_however_the_run_went() -> None:
     backwards = dict(reversed(run({}).items()))
     goals = [each.goal for each in judge(backwards, soaked())]
     assert goals == sorted(goals, key=lambda goal: int(goal[1:]))
-    assert goals[-1] == "P10"
+    assert goals[-1] == "P11"
 
 
 def soaked(**changed: float) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from order_shared.domain.order.models import Order
 from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.order_items import item_key, to_order
 from order_shared.storage.orders import DynamoOrderRepository
+from order_shared.storage.webhooks.endpoints import DynamoEndpointRepository
+from order_shared.storage.webhooks.leases import LEASE, DynamoEndpointLeases
 from tests.tables import delete, scan
 from tests.waiting import eventually
 
@@ -51,6 +53,8 @@ class Books(LabBooks):
         self._done_with = "-"
         self.repository = DynamoOrderRepository(dynamo, self._tables)
         self.event_reader = DynamoEventLogReader(dynamo, self._tables)
+        self.endpoints = DynamoEndpointRepository(dynamo, self._tables)
+        self.endpoint_leases = DynamoEndpointLeases(dynamo, self._tables, duration=LEASE)
 
     async def find(self, order_id: str) -> Order:
         (order,) = [order for order in map(to_order, await self.items()) if order.order_id == order_id]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 import uvloop
 from rich.console import Console
@@ -117,13 +118,28 @@ class Outcome:
     seconds: float = 0.0
 
 
-async def run_events(world: World, name: str, customers: int, *, seconds: float = CROWD_SECONDS) -> Outcome:
+class Audience(Protocol):
+    """What else reads the log of the shop while processes are killed."""
+
+    async def open(self, tenant: str) -> None:
+        """Prepare, before the first order."""
+
+    async def faults(self, events: Sequence[OrderEvent]) -> list[str]:
+        """Return what is wrong with what was read, once everything has been killed and started again."""
+        ...
+
+
+async def run_events(
+    world: World, name: str, customers: int, *, seconds: float = CROWD_SECONDS, audience: Audience | None = None
+) -> Outcome:
     """Let customers shop while processes are killed, and compare the log with the orders. The name is the seed.
 
     Customers come until there were enough, and until each kind of request was killed at or `seconds` are over.
     """
     started = time.monotonic()
     trial = Trial(world, name, STOCK, SHARDS)
+    if audience is not None:
+        await audience.open(trial.shop.tenant)
     reaper = Reaper(world, Random(name))  # noqa: S311 - reproducible, not secret
     numbers = count()
     give_up_at = started + seconds
@@ -148,6 +164,8 @@ async def run_events(world: World, name: str, customers: int, *, seconds: float 
         unkilled=reaper.unkilled,
         faults=compare(orders, events),
     )
+    if audience is not None:
+        outcome.faults += await audience.faults([each.event for each in events])
     outcome.faults += _details((await trial.result(reaper.kills.total())).verdict)
     outcome.seconds = time.monotonic() - started
     return outcome
@@ -199,6 +217,26 @@ def _names(events: Sequence[OrderEvent]) -> str:
     return ", ".join(f"{event.version} {event.change}" for event in events) or "no events"
 
 
+def report(outcome: Outcome, verdict: str, state: Path) -> int:
+    """Print the outcome; `verdict` is what holds if there is no fault. Return the exit code."""
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=100)
+    table = Table("killed", "when", "request", "kills")
+    for (kind, when, operation), kills in sorted(outcome.kills.items()):
+        table.add_row(kind, when, operation, str(kills))
+    console.print(table)
+    for fault in outcome.faults[:20]:
+        console.print(f"  {fault}")
+    is_whole = outcome.orders > 0 and not outcome.faults and not outcome.unkilled
+    for point in outcome.unkilled:
+        console.print(f"  nobody was killed {' '.join(point)}")
+    verdict = verdict if is_whole else f"FAILED; the logs are in {state}/logs"
+    console.print(
+        f"{outcome.orders} orders, {outcome.events} events, {outcome.kills.total()} kills: {verdict}; "
+        f"{outcome.seconds:.0f} s"
+    )
+    return 0 if is_whole else 1
+
+
 def main() -> int:
     summary, _, rest = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.events", description=summary, epilog=rest)
@@ -213,22 +251,7 @@ def main() -> int:
 
     with running_infrastructure(STATE) as stack:
         outcome = uvloop.run(run())
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=100)
-    table = Table("killed", "when", "request", "kills")
-    for (kind, when, operation), kills in sorted(outcome.kills.items()):
-        table.add_row(kind, when, operation, str(kills))
-    console.print(table)
-    for fault in outcome.faults[:20]:
-        console.print(f"  {fault}")
-    is_whole = outcome.orders > 0 and not outcome.faults and not outcome.unkilled
-    for point in outcome.unkilled:
-        console.print(f"  nobody was killed {' '.join(point)}")
-    verdict = "each once, in order, without a gap" if is_whole else f"FAILED; the logs are in {STATE}/logs"
-    console.print(
-        f"{outcome.orders} orders, {outcome.events} events, {outcome.kills.total()} kills: {verdict}; "
-        f"{outcome.seconds:.0f} s"
-    )
-    return 0 if is_whole else 1
+    return report(outcome, "each once, in order, without a gap", STATE)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ TESTED = (
     "migrate_keys",
     "event_log",
     "event_repair",
+    "webhook_endpoints",
+    "webhook_leases",
 )
 ENGINE = "not fake and not dynamodb-local"
 """The fake has no conditions; the embedded AWS needs no Java."""

@@ -1,28 +1,16 @@
-"""A small part of `make chaos-events`, and the comparison that it ends with."""
+"""The comparison with which `make chaos-events` ends. `test_webhooks.py` runs a small part of it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from devstack.stack import running_infrastructure
 from order_shared.domain.order.events import OrderEvents
 from order_shared.domain.order.models import Order
-from order_shared.storage.event_log.read import NumberedEvent, Position
-from tests.chaos.events import PROCESSES, compare, run_events
-from tests.chaos.world import open_world
+from order_shared.domain.order.positions import Position
+from order_shared.storage.event_log.read import NumberedEvent
+from tests.chaos.events import compare
 from tests.factories import make_order
-
-
-async def test_every_change_is_one_event_while_processes_are_killed(tmp_path: Path) -> None:
-    with running_infrastructure(tmp_path / "chaos") as stack:
-        async with open_world(stack, "events-", PROCESSES) as world:
-            outcome = await run_events(world, "seed 1", customers=40, seconds=8)
-    assert outcome.faults == []
-    assert outcome.orders >= 30
-    assert outcome.events >= 2 * outcome.orders
-    assert outcome.kills.total() >= 2
 
 
 def log_of(orders: Sequence[Order]) -> list[NumberedEvent]:

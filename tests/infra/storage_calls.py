@@ -22,6 +22,8 @@ from order_shared.storage import orders as order_repository
 from order_shared.storage import tenant_orders as tenant_order_repository
 from order_shared.storage.event_log import append as event_log_append
 from order_shared.storage.event_log import read as event_log_read
+from order_shared.storage.webhooks import endpoints as webhook_endpoints
+from order_shared.storage.webhooks import leases as webhook_leases
 
 DYNAMO_CALLS = {
     "get": "GetItem",
@@ -51,6 +53,9 @@ REPOSITORIES: Mapping[str, type] = {
     "event_reader": event_log_read.DynamoEventLogReader,
     "event_writer": event_log_append.DynamoEventLogWriter,
     "log": event_log_append.DynamoEventLogWriter,
+    "events": event_log_read.DynamoEventLogReader,
+    "endpoints": webhook_endpoints.DynamoEndpointRepository,
+    "leases": webhook_leases.DynamoEndpointLeases,
 }
 """By the name that services give to what they hold: `self._orders`, `work.orders`."""
 QUEUE = "queue"
@@ -61,6 +66,8 @@ MODULES: tuple[ModuleType, ...] = (
     tenant_order_repository,
     event_log_append,
     event_log_read,
+    webhook_endpoints,
+    webhook_leases,
     claims,
 )
 

@@ -33,7 +33,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 COSTS, DEPLOY = DOCS / "costs.md", DOCS / "deploy.md"
 PRICES = Prices()
 FEATURE = environment_of("feat-example")
-CLOSED = replace(PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://payments.internal"))
+CLOSED = replace(PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://payments.internal"), webhooks=False)
 TASK = [ServiceSize(minimum=1)]
 
 
@@ -171,8 +171,8 @@ class TestDocument:
         def cost(billing: OnDemand | Provisioned, rate: float) -> float:
             return total(data(replace(PROD, billing=billing), Load.steady(rate), PRICES, home=True))
 
-        assert cost(Provisioned(), 0.8) > cost(OnDemand(), 0.8)
-        assert cost(Provisioned(), 1.3) < cost(OnDemand(), 1.3)
+        assert cost(Provisioned(), 1.0) > cost(OnDemand(), 1.0)
+        assert cost(Provisioned(), 1.6) < cost(OnDemand(), 1.6)
 
     def test_enhanced_insights_cost_about_11_for_each_task(self) -> None:
         assert pytest.approx(11, abs=0.5) == q.ENHANCED_TASK_METRICS * PRICES.enhanced_metric_month

@@ -40,7 +40,7 @@ from tests.bench.prices import OrderKind, bill
 DOCUMENT = Path(__file__).parents[2] / "docs" / "costs.md"
 PRICES = Prices()
 FEATURE = environment_of("feat-example")
-CLOSED = replace(PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://payments.internal"))
+CLOSED = replace(PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://payments.internal"), webhooks=False)
 TASK = [ServiceSize(minimum=1)]
 
 
@@ -149,18 +149,18 @@ class TestByHand:
 class TestTables:
     def test_provisioned_capacity_at_rest_is_its_minimum_in_each_table_and_index(self) -> None:
         parts = quantities(replace(PROD, billing=Provisioned(minimum=10)))
-        assert parts["DynamoDB: write capacity"] == 730 * 10 * 10
-        assert parts["DynamoDB: read capacity"] == 730 * 10 * 10
-        assert parts["DynamoDB: alarms of its scaling"] == 10 * 8
+        assert parts["DynamoDB: write capacity"] == 730 * 12 * 10
+        assert parts["DynamoDB: read capacity"] == 730 * 12 * 10
+        assert parts["DynamoDB: alarms of its scaling"] == 12 * 8
 
     def test_provisioned_capacity_follows_the_load(self) -> None:
         parts = quantities(replace(PROD, billing=Provisioned(utilization=50)), Load.steady(10))
-        units = 2 * 10 * (4 + 2 + 1 + 2 + 6 + 2 + 3) + 3 * 5  # of three that orders do not write, the minimum
+        units = 2 * 10 * (4 + 2 + 1 + 2 + 6 + 2 + 3) + 5 * 5  # of five that orders do not write, the minimum
         assert parts["DynamoDB: write capacity"] == 730 * units
 
     def test_provisioned_capacity_ends_at_its_maximum(self) -> None:
         parts = quantities(replace(PROD, billing=Provisioned(maximum=50)), Load.steady(1000))
-        assert parts["DynamoDB: write capacity"] == 730 * (7 * 50 + 3 * 5)
+        assert parts["DynamoDB: write capacity"] == 730 * (7 * 50 + 5 * 5)
 
     def test_sweeps_are_read_at_rest(self) -> None:
         parts = quantities(replace(PROD, processor=ServiceSize(minimum=2)))
@@ -237,6 +237,7 @@ def test_every_combination_of_choices_has_a_cost(environment: Environment) -> No
         chosen = replace(
             environment,
             payments=payments,
+            webhooks=False,
             egress=way,
             capacity=capacity,
             insights=insights,

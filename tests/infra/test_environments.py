@@ -28,6 +28,9 @@ REFUSED: dict[str, Callable[[], object]] = {
     "log_days is 31": lambda: replace(DEV, log_days=31),
     "quiet_minutes is 0": lambda: replace(DEV, quiet_minutes=0),
     "open_shards is 64": lambda: replace(DEV, open_shards=64),
+    "no way to the internet, where webhook endpoints are": lambda: replace(
+        PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://payments.internal")
+    ),
     "no way to the internet": lambda: replace(PROD, egress=Egress.ENDPOINTS),
     "set payments.api_base, such as https://payments.internal": lambda: replace(
         PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://api.stripe.com")

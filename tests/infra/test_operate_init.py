@@ -1,5 +1,6 @@
 """What a new environment's services start with: given once, never said, and never another environment's money."""
 
+import base64
 import json
 from dataclasses import dataclass, replace
 from typing import Any
@@ -87,8 +88,11 @@ def test_a_feature_gets_secrets_and_images(ground: Ground) -> None:
     cursor = ground.value("feat-login/cursor-secrets")
     assert cursor is not None
     assert len(bytes.fromhex(cursor)) == 32
+    webhooks = ground.value("feat-login/webhook-keys")
+    assert webhooks is not None
+    assert len(base64.urlsafe_b64decode(webhooks)) == 32
     assert ground.value("feat-login/payment-api-key") == KEY
-    assert all(value not in result.output for value in (cursor, KEY))
+    assert all(value not in result.output for value in (cursor, webhooks, KEY))
     assert result.stdout.count("  given") == GIVEN
     for repository in SERVICE_NAMES:
         assert ground.image(repository, "live-feat-login") == ground.image(repository, TAG)

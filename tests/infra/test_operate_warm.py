@@ -38,7 +38,7 @@ def test_each_table_and_index_is_raised(ground: Desk, requests: list[dict[str, A
     result = ground.run("warm", "--env", "dev", "--writes", "20000", "--yes")
     assert result.exit_code == 0, result.output
     assert {request["TableName"]: request["WarmThroughput"] for request in requests} == {
-        f"dev-{name}": RAISED for name in ("orders", "inventory", "idempotency", "events")
+        f"dev-{name}": RAISED for name in ("orders", "inventory", "idempotency", "events", "webhooks")
     }
     indexes = {
         update["Update"]["IndexName"]: update["Update"]["WarmThroughput"]

@@ -29,6 +29,7 @@ SUPPORTING = {
     "throttles_inventory_alarm": (180, 1, 3, "notBreaching"),
     "throttles_idempotency_alarm": (180, 1, 3, "notBreaching"),
     "throttles_events_alarm": (180, 1, 3, "notBreaching"),
+    "throttles_webhooks_alarm": (180, 1, 3, "notBreaching"),
     "notifier_queue_age_alarm": (60, 2, 6, "notBreaching"),
     "notifier_dead_letters_alarm": (60, 1, 5, "notBreaching"),
     "notifier_failures_alarm": (180, 1, 3, "notBreaching"),
@@ -153,7 +154,8 @@ class TestAlarms:
                 if alarm.name.startswith("throttles_")
             ]
             assert sorted(map(sorted, watched)) == [
-                [stack.environment.table_prefix + table] for table in ("events", "idempotency", "inventory", "orders")
+                [stack.environment.table_prefix + table]
+                for table in ("events", "idempotency", "inventory", "orders", "webhooks")
             ], str(stack)
 
     def test_operators_find_every_alarm_in_the_runbook(self) -> None:

@@ -154,7 +154,10 @@ def test_autoscaling_and_terraform_do_not_fight() -> None:
                 assert (each["read_capacity"], each["write_capacity"]) == (billing.minimum,) * 2, str(table)
 
 
-QUEUES: dict[str, Callable[[str], Queue]] = {"": order_queue, "changes_": lambda prefix: order_changes(prefix).queue}
+QUEUES: dict[str, Callable[[str], Queue]] = {
+    "": order_queue,
+    "changes_": lambda prefix: order_changes(prefix).queue,
+}
 """The queues by what the names of their resources begin with."""
 
 

@@ -4,7 +4,7 @@ DynamoDB deletes such an index and builds it anew, and its readers fail meanwhil
 index under a new name, readers that move to it, and then the old one goes.
 """
 
-from order_shared.tables import INVENTORY, ORDERS, TABLES, Index, Table
+from order_shared.tables import INVENTORY, ORDERS, TABLES, WEBHOOKS, Index, Table
 
 RELEASED: dict[str, dict[str, tuple[str, str | None, tuple[str, ...]]]] = {
     ORDERS.name: {
@@ -20,6 +20,7 @@ RELEASED: dict[str, dict[str, tuple[str, str | None, tuple[str, ...]]]] = {
             ("name", "unit_price", "currency", "stock_shards", "updated_at", "item_version"),
         ),
     },
+    WEBHOOKS.name: {"due_endpoints": ("due_shard", "due_at", ())},
 }
 """Each index that an environment may have, by table and name: hash key, range key, attributes. A line is added with a
 new index and never changed; it stays when the index goes, so that the name does not come back as another one."""

@@ -21,6 +21,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "order-notifier": NotifierSettings,
 }
 SECRET = "what-an-operator-has-put-in"
+WEBHOOK_KEY = "what-an-operator-has-put-in-43-characters-_="
 LIVE_KEY, TEST_KEY = "sk_live_of_an_operator", "sk_test_of_an_operator"
 
 
@@ -32,7 +33,11 @@ def variables(kind: type[Settings]) -> set[str]:
 def given(container: Container) -> dict[str, str]:
     """As the process sees it: references resolved, secrets filled in."""
     settings = {name: REFERENCE.sub("resolved", value) for name, value in container.settings.items()}
-    filled = {**dict.fromkeys(container.secrets, SECRET), **payment_key(container.environment.stage)}
+    filled = {
+        **dict.fromkeys(container.secrets, SECRET),
+        **payment_key(container.environment.stage),
+        "ORDER_WEBHOOK_KEYS": WEBHOOK_KEY,
+    }
     return {**settings, **{name: filled[name] for name in container.secrets}}
 
 
@@ -208,13 +213,17 @@ def test_each_setting_has_its_own_secret() -> None:
     expected = {
         "order-api": {"ORDER_CURSOR_SECRETS": "cursor_secrets_arn"},
         "order-processor": {"ORDER_PAYMENT_API_KEY": "payment_api_key_arn"},
-        "order-notifier": {},
+        "order-notifier": {"ORDER_WEBHOOK_KEYS": "webhook_keys_arn"},
     }
     none(
         f"{container}: {container.secrets}"
         for container in containers()
         if {name: arn.rpartition(".")[2].rstrip("}") for name, arn in container.secrets.items()}
-        != expected[container.service]
+        != {
+            name: arn
+            for name, arn in expected[container.service].items()
+            if name != "ORDER_WEBHOOK_KEYS" or container.environment.webhooks
+        }
     )
 
 

@@ -43,7 +43,12 @@ def choices() -> dict[str, Environment]:
     billings: tuple[OnDemand | Provisioned, ...] = (OnDemand(), Provisioned())
     return {
         f"{egress}-{capacity}-{billing.__class__.__name__.lower()}": replace(
-            PROD, egress=egress, capacity=capacity, billing=billing, payments=INSIDE
+            PROD,
+            egress=egress,
+            capacity=capacity,
+            billing=billing,
+            payments=INSIDE,
+            webhooks=egress is not Egress.ENDPOINTS,
         )
         for (egress, capacity), billing in zip(product(Egress, Capacity), cycle(billings), strict=False)
     }

@@ -18,6 +18,7 @@ from order_shared.domain.idempotency import to_seconds
 from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.models import Order, Reason, ReasonCode
+from order_shared.domain.order.positions import Position
 from order_shared.storage.event_log.append import DynamoEventLogWriter
 from order_shared.storage.event_log.items import LOG_KEY, RETENTION, cursor_key, head_key, page_key, to_page
 from order_shared.storage.event_log.read import (
@@ -27,7 +28,6 @@ from order_shared.storage.event_log.read import (
     EventFilter,
     ExpiredReason,
     LogSlice,
-    Position,
     PositionExpired,
 )
 from order_shared.storage.event_log.repair import EventLogRepair

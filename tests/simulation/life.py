@@ -246,7 +246,7 @@ def rules_of(plan: Plan) -> Rules:
         table_way=tables,
         queue_way=queue,
         provider_way=provider,
-        max_steps=MAX_STEPS,
+        max_steps=MAX_STEPS if plan.notifiers == 0 else 3 * MAX_STEPS,
         processor={**PROCESSOR, **plan.settings},
         api=plan.api,
         gauge_seconds=3600.0,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aws_json_client import AwsError
-from order_shared.tables import EVENTS
+from order_shared.tables import EVENTS, WEBHOOKS
 from tests.simulation.history import History, What
 
 T = TypeVar("T")
@@ -46,6 +46,11 @@ class Conflict(AwsError):
 class Throttled(AwsError):
     def __init__(self, partition: str) -> None:
         super().__init__(f"{partition} has no write units left", reason="throttled")
+
+
+LEAST_OF_ENDPOINT = 200.0
+"""Least write units per second of a webhook endpoint. One transaction stores up to fifty deliveries; DynamoDB has 1,000
+units for them."""
 
 
 class TableServer:
@@ -90,8 +95,10 @@ class TableServer:
 
     def _pay(self, items: Iterable[Item], units: int) -> None:
         """Take the units of the write from each partition's second. A partition has saved none from before."""
-        now, limit = self._now(), self.rules.units_per_second
+        now = self._now()
         for partition in (partition for item in items for partition in item.partitions):
+            least = LEAST_OF_ENDPOINT if partition.startswith(f"{WEBHOOKS.name}|") else 0.0
+            limit = max(least, self.rules.units_per_second)
             left, at = self._units.get(partition, (limit, now))
             left = min(limit, left + (now - at) * limit)
             if left < units:

@@ -9,9 +9,10 @@ from aws_json_client import RetryPolicy
 from order_shared.aws.encoding import attributes
 from order_shared.domain.clock import to_text
 from order_shared.domain.order.events import OrderEvents
+from order_shared.domain.order.positions import Position
 from order_shared.storage.event_log.append import DynamoEventLogWriter
 from order_shared.storage.event_log.items import Head, LogPage, head_item, page_item
-from order_shared.storage.event_log.read import DynamoEventLogReader, EventFilter, Position
+from order_shared.storage.event_log.read import DynamoEventLogReader, EventFilter
 from tests.factories import make_order
 from tests.fakes import TABLES
 from tests.memory_dynamo import Change, ItemKey, Json

@@ -10,8 +10,9 @@ from order_shared.aws.encoding import attributes
 from order_shared.domain.clock import to_text
 from order_shared.domain.order.events import OrderEvents
 from order_shared.domain.order.models import Order
+from order_shared.domain.order.positions import Position
 from order_shared.storage.event_log.items import Head, LogPage, LogState, cursor_item, head_item, page_item, state_item
-from order_shared.storage.event_log.read import ExpiredReason, NumberedEvent, Position
+from order_shared.storage.event_log.read import ExpiredReason, NumberedEvent
 from order_shared.storage.order_items import to_item
 from order_shared.tables import EVENTS, ORDERS
 from tests.factories import NOON, make_customer, make_order

@@ -27,6 +27,8 @@ from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.migrations import MigratedTable, Migration
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.storage.tenant_orders import DynamoTenantOrders
+from order_shared.storage.webhooks.endpoints import DynamoEndpointRepository
+from order_shared.storage.webhooks.leases import LEASE, DynamoEndpointLeases
 from tests.factories import make_product
 from tests.fakes import TABLES, MemoryInventoryRepository, MemoryStore
 from tests.memory_dynamo import Json
@@ -126,6 +128,8 @@ class World:
             tenant_orders=DynamoTenantOrders(dynamo, TABLES),
             event_reader=DynamoEventLogReader(dynamo, TABLES, clock or self.clock),
             event_writer=DynamoEventLogWriter(dynamo, TABLES, clock or self.clock),
+            endpoints=DynamoEndpointRepository(dynamo, TABLES, clock or self.clock),
+            endpoint_leases=DynamoEndpointLeases(dynamo, TABLES, duration=LEASE, clock=clock or self.clock),
         )
 
     def migration(self, host: Host) -> Migration:

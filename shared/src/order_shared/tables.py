@@ -16,6 +16,10 @@ TENANT_SHARDS = 16
 
 MAX_STOCK_SHARDS = 16
 
+WEBHOOK_SHARDS = 4
+"""Number of hash keys of the index `due_endpoints`. Every notifier reads all of them each second. Only endpoints with
+failed deliveries change in it."""
+
 MAX_RECEIVE_COUNT = 50
 """Receives after which SQS itself moves a message to the dead-letter queue.
 
@@ -72,6 +76,7 @@ ORDERS_BY_ID_INDEX = "orders_by_id"
 TENANT_ORDERS_INDEX = "tenant_orders"
 ORDERS_BY_REFERENCE_INDEX = "orders_by_reference"
 PRODUCTS_BY_TENANT_INDEX = "products_by_tenant"
+DUE_ENDPOINTS_INDEX = "due_endpoints"
 
 ORDERS = Table(
     name="orders",
@@ -115,7 +120,16 @@ EVENTS = Table(
 )
 """Table of the order events: the log of each tenant. `order_shared.storage.event_log` describes its items."""
 
-TABLES = (ORDERS, INVENTORY, IDEMPOTENCY, OPERATIONS, EVENTS)
+WEBHOOKS = Table(
+    name="webhooks",
+    hash_key=Key("endpoint"),
+    range_key=Key("sequence", AttributeType.NUMBER),
+    indexes=(Index(DUE_ENDPOINTS_INDEX, hash_key=Key("due_shard"), range_key=Key("due_at", AttributeType.NUMBER)),),
+    ttl_attribute="expires_at",
+)
+"""Table of the webhook endpoints and their deliveries. `order_shared.storage.webhooks.items` describes its items."""
+
+TABLES = (ORDERS, INVENTORY, IDEMPOTENCY, OPERATIONS, EVENTS, WEBHOOKS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +141,7 @@ class TableNames:
     idempotency: str
     operations: str
     events: str
+    webhooks: str
 
     @classmethod
     def with_prefix(cls, prefix: str) -> "TableNames":

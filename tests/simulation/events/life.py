@@ -22,7 +22,8 @@ from tests.simulation.events.machines import NotifierMachine, Notifiers, notifie
 from tests.simulation.events.readers import RunningReader, StoredReader
 from tests.simulation.events.recorded import RecordedReader
 from tests.simulation.events.visibility import EventReads
-from tests.simulation.events.watch import OPERATOR, LogWatch
+from tests.simulation.events.watch import OPERATOR, LogWatch, events_of
+from tests.simulation.events.webhooks import SHARE, WebhookLife
 from tests.simulation.history import History, What
 from tests.simulation.loop import Host
 from tests.simulation.plans import Event, EventKind, Plan, ReaderKind, Theme
@@ -71,6 +72,10 @@ class LogLife:
         self._reading: list[Host] = []
         self._page_appended = asyncio.Event()
         self._lives = 0
+        dice = Random(f"{plan.seed}/webhooks")  # noqa: S311 - reproducible, not secret
+        has_endpoints = self._is_simulated and dice.random() < SHARE
+        self.webhooks = WebhookLife(world.store, plan.seed) if has_endpoints else None
+        self.notifiers.webhooks = self.webhooks
         self._killed_at_commit: set[str] = set()
         """Machines that die as soon as a request of theirs to the log has taken effect."""
         self._appended_before = _appended()
@@ -84,6 +89,10 @@ class LogLife:
         """Start notifiers and readers."""
         if not self._is_simulated:
             return
+        if self.webhooks is not None:
+            self.webhooks.begin()
+            if self._plan.theme is Theme.QUIET:
+                self.webhooks.heal()
         if self._plan.log_exists:
             born = START - AGE
             state = LogState(epoch=to_seconds(born), born=born)
@@ -114,6 +123,9 @@ class LogLife:
         self.watch.check(changes, by)
         if self._is_simulated:
             self.feed.committed(changes)
+        if self.webhooks is not None:
+            for fault in self.webhooks.check(changes):
+                self._violations.add(f"{by}: {fault}")
         if any(key.table == EVENTS.name and before is None for key, before, _ in changes):
             self._page_appended.set()
             self._page_appended = asyncio.Event()
@@ -193,6 +205,8 @@ class LogLife:
         self.queue.answers.set()
         self.queue.settles.set()
         self.feed.hurry()
+        if self.webhooks is not None:
+            self.webhooks.heal()
         self._killed_at_commit.clear()
         for machine in self.notifiers.running:
             self._world.loop.resume(machine.host)
@@ -211,13 +225,20 @@ class LogLife:
             return False
         head = self._log_items().get("0")
         end = 1 if head is None else int(head["next"]["N"])
-        return not self._is_simulated or all(reader.position and reader.examined == end for reader in self.readers)
+        if not self._is_simulated:
+            return True
+        if self.webhooks is not None and not self.webhooks.is_at_rest(end):
+            return False
+        return all(reader.position and reader.examined == end for reader in self.readers)
 
     def faults(self) -> Iterator[str]:
         """Return what does not hold at rest."""
         if not self._is_simulated:
             return
         yield from self.watch.faults_at_rest(self._log_items(), self.readers)
+        if self.webhooks is not None:
+            log = events_of(self._log_items())
+            yield from self.webhooks.faults(log, is_quiet=self._plan.theme is Theme.QUIET)
         yield from (f"the feed has the dead letter {letter.body}" for letter in self.queue.dead_letters)
         if self._plan.theme is Theme.QUIET:
             yield from self._quiet_faults()

@@ -8,6 +8,8 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from aws_json_client import RetryPolicy, ServiceError
 from order_notifier.config import NotifierSettings
 from order_notifier.metrics import NotifierMetrics
@@ -22,9 +24,12 @@ from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.storage.tenant_orders import DynamoTenantOrders
+from order_shared.storage.webhooks.endpoints import DynamoEndpointRepository
+from order_shared.storage.webhooks.leases import LEASE, DynamoEndpointLeases
 from tests.fakes import TABLES
 from tests.simulation.clock import VirtualClock
 from tests.simulation.events.readers import is_planted
+from tests.simulation.events.webhooks import KEY, WebhookLife
 from tests.simulation.history import Border
 from tests.simulation.link import Link
 from tests.simulation.loop import Host
@@ -41,7 +46,13 @@ RESTART_SECONDS = 1.0
 @cache
 def notifier_settings() -> NotifierSettings:
     """Return the settings of notifiers, which have little to do and short waits."""
-    return NotifierSettings(aws_region="eu-central-1", concurrency=10, pollers=1, retry_cap_seconds=20.0)
+    return NotifierSettings(
+        aws_region="eu-central-1",
+        concurrency=10,
+        pollers=1,
+        retry_cap_seconds=20.0,
+        webhook_keys=(SecretStr(KEY),),
+    )
 
 
 @cache
@@ -100,6 +111,8 @@ class Notifiers:
         self._queue = queue
         self._started = 0
         self.running: list[NotifierMachine] = []
+        self.webhooks: WebhookLife | None = None
+        """Endpoints to which events are delivered, if the run has any."""
 
     def start(self) -> None:
         """Start a notifier, with the plan's clocks in turn."""
@@ -110,7 +123,8 @@ class Notifiers:
         )
         adapters = self._adapters(host, clock)
         settings = notifier_settings().model_copy(update=dict(self._plan.notifier))
-        notifier = Notifier(settings, adapters, notifier_metrics())
+        sender = None if self.webhooks is None else self.webhooks.sender(clock)
+        notifier = Notifier(settings, adapters, notifier_metrics(), sender, clock=clock)
         task = self._world.loop.start_on(host, self._serve(notifier, adapters))
         self.running.append(NotifierMachine(host, notifier, task))
 
@@ -149,6 +163,8 @@ class Notifiers:
             tenant_orders=DynamoTenantOrders(dynamo, TABLES),
             event_reader=DynamoEventLogReader(dynamo, TABLES, clock),
             event_writer=writer,
+            endpoints=DynamoEndpointRepository(dynamo, TABLES, clock),
+            endpoint_leases=DynamoEndpointLeases(dynamo, TABLES, duration=LEASE, clock=clock),
         )
 
     @staticmethod

@@ -16,6 +16,7 @@ from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.models import Customer
+from order_shared.domain.order.positions import Position
 from order_shared.storage.event_log.read import (
     ALL_EVENTS,
     BEFORE_LOG,
@@ -24,7 +25,6 @@ from order_shared.storage.event_log.read import (
     ExpiredReason,
     LogSlice,
     NumberedEvent,
-    Position,
     PositionExpired,
 )
 from tests.simulation.customers import TENANT

@@ -156,7 +156,7 @@ class LogWatch:
 
     def faults_at_rest(self, items: Mapping[str, Json], readers: Sequence[StoredReader]) -> Iterator[str]:
         """Compare the log with the orders, and what readers have read with the log. `items` has the log's, by range."""
-        log = [event for _, page in sorted((int(key), page) for key, page in items.items()) for event in _events(page)]
+        log = events_of(items)
         pages = sorted((to_page(dy2py(item, int)) for key, item in items.items() if key != "0"), key=_sequence)
         expected = 1
         for page in pages:
@@ -202,6 +202,11 @@ def _first_version(history: Sequence[HistoryEntry], cursor: int, born: datetime)
     while cursor < len(history) and history[cursor].at < born:
         cursor += 1
     return cursor + 1
+
+
+def events_of(items: Mapping[str, Json]) -> list[OrderEvent]:
+    """Return the events of a log, whose items are given by range."""
+    return [event for _, page in sorted((int(key), page) for key, page in items.items()) for event in _events(page)]
 
 
 def _events(page: Json) -> list[OrderEvent]:

@@ -23,8 +23,8 @@ from order_api.main import create_app
 from order_api.server import Server, make_server
 from order_shared.domain.clock import UniqueClock
 from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.positions import Position
 from order_shared.runtime.sockets import listen
-from order_shared.storage.event_log.read import Position
 from tests.fakes import MemoryStore, memory_adapters
 from tests.unit.api.conftest import KnownKeys, issuer, problem_of
 from tests.unit.api.event_log import Log

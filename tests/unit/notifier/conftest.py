@@ -32,7 +32,7 @@ class World:
     def __post_init__(self) -> None:
         self.orders = MemoryOrderRepository(self.store)
         self.log = DynamoEventLogWriter(self.store.tables.client(), TABLES, self.store.clock)
-        self.appender = Appender(self.orders, self.log, on_appended=self.appended.append)
+        self.appender = Appender(self.orders, self.log, on_appended=lambda _, events: self.appended.append(events))
 
     async def add(self, order: Order) -> Order:
         await self.orders.add(order, make_record(order))

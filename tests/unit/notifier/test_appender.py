@@ -55,7 +55,7 @@ class GatedLog:
 @pytest.fixture
 def gated(world: World) -> GatedLog:
     log = GatedLog(world.log)
-    world.appender = Appender(world.orders, log, on_appended=world.appended.append)
+    world.appender = Appender(world.orders, log, on_appended=lambda _, events: world.appended.append(events))
     return log
 
 

@@ -12,6 +12,7 @@ from order_shared.tables import (
     OPEN_SHARDS,
     ORDERS,
     TABLES,
+    WEBHOOKS,
     AttributeType,
     Index,
     Key,
@@ -27,13 +28,14 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 """
 
 
-def test_there_are_five_tables_by_these_keys() -> None:
+def test_there_are_six_tables_by_these_keys() -> None:
     assert {table.name: (table.hash_key.name, table.range_key and table.range_key.name) for table in TABLES} == {
         "orders": ("customer_key", "created_at"),
         "inventory": ("product_key", "record"),
         "idempotency": ("key", None),
         "operations": ("subject", "at"),
         "events": ("feed", "sequence"),
+        "webhooks": ("endpoint", "sequence"),
     }
 
 
@@ -45,6 +47,7 @@ def test_each_name_starts_with_the_prefix() -> None:
         idempotency="uat-blue-idempotency",
         operations="uat-blue-operations",
         events="uat-blue-events",
+        webhooks="uat-blue-webhooks",
     )
 
 
@@ -52,6 +55,10 @@ def test_the_dead_letter_queue_is_named_after_the_work_queue() -> None:
     queue = order_queue("uat-")
     assert (queue.name, queue.dead_letter_name, queue.max_receive_count) == ("uat-orders", "uat-orders-dead", 50)
     assert queue.retention_seconds == 1_209_600
+
+
+def test_due_endpoints_are_found_by_time() -> None:
+    assert WEBHOOKS.indexes == (Index("due_endpoints", Key("due_shard"), Key("due_at", AttributeType.NUMBER)),)
 
 
 def test_orders_are_found_by_the_keys_of_four_indexes() -> None:
@@ -63,10 +70,11 @@ def test_orders_are_found_by_the_keys_of_four_indexes() -> None:
     )
 
 
-def test_idempotency_records_and_events_expire() -> None:
+def test_idempotency_records_events_and_deliveries_expire() -> None:
     assert {table.name: table.ttl_attribute for table in TABLES if table.ttl_attribute} == {
         IDEMPOTENCY.name: "expires_at",
         EVENTS.name: "expires_at",
+        WEBHOOKS.name: "expires_at",
     }
 
 

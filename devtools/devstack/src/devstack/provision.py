@@ -18,7 +18,16 @@ from order_shared.runtime.config import Settings, load_settings
 from order_shared.runtime.logging import configure_logging
 from order_shared.runtime.program import begin
 from order_shared.runtime.settings import reject
-from order_shared.tables import TABLES, ChangeFeed, Index, Key, Queue, Table, order_changes, order_queue
+from order_shared.tables import (
+    TABLES,
+    ChangeFeed,
+    Index,
+    Key,
+    Queue,
+    Table,
+    order_changes,
+    order_queue,
+)
 
 if TYPE_CHECKING:
     import boto3

@@ -163,7 +163,11 @@ class KeySource(Protocol):
 
 
 def open_session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(proxy=None)  # each request has its own: addresses may have different hosts
+    """Open a session without a proxy: each request has its own, because addresses may have different hosts.
+
+    Names are resolved by the operating system. Without a resolver aiohttp would use aiodns, which webhooks need.
+    """
+    return aiohttp.ClientSession(proxy=None, connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver()))
 
 
 @dataclass(frozen=True, kw_only=True)

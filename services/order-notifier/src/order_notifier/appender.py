@@ -28,10 +28,10 @@ class Appender:
         orders: OrderRepository,
         log: EventLogWriter,
         *,
-        on_appended: Callable[[int], None],
+        on_appended: Callable[[str, int], None],
         on_timelines: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Create an appender. `on_appended` is called with the number of events of each append.
+        """Create an appender. `on_appended` is called with the tenant and the number of events of each append.
 
         `on_timelines` is called with the number of orders whose history is derived from a timeline.
         """
@@ -81,7 +81,7 @@ class Appender:
             found = await self._orders.get_many([(each.customer, each.created_at) for each in batch])
             orders = [order for order in found if isinstance(order, Order)]
             if orders:
-                self._on_appended(await self._log.append(tenant, orders))
+                self._on_appended(tenant, await self._log.append(tenant, orders))
                 self._on_timelines(sum(not order.stores_history for order in orders))
         except Exception as error:  # noqa: BLE001 - the waiting messages get it
             if len(batch) > 1 and not isinstance(error, StorageUnavailable):

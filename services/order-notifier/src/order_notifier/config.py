@@ -6,11 +6,11 @@ from pydantic import Field, model_validator
 
 from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS
-from order_shared.runtime.config import Settings
+from order_shared.runtime.webhooks import WebhookSettings
 from order_shared.tables import Queue, order_changes
 
 
-class NotifierSettings(Settings):
+class NotifierSettings(WebhookSettings):
     concurrency: Annotated[int, Field(ge=1, le=2000)] = 400
     """Maximum changes handled concurrently. The changes of one tenant that wait at the same time are appended
     together, up to 97 orders at a time."""
@@ -27,6 +27,13 @@ class NotifierSettings(Settings):
     longer, to release the other messages and send the last traces."""
     storage_deadline_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     """Time limit of one call to DynamoDB, retries included."""
+    webhook_places: Annotated[int, Field(ge=1, le=5000)] = 200
+    """Maximum webhook endpoints served concurrently, and as many again of those that respond slowly or fail. Each gets
+    up to ten requests at a time."""
+    webhook_lease_seconds: Annotated[float, Field(ge=1, le=600)] = 30.0
+    """Time after which another notifier takes the webhook endpoints of one that has crashed."""
+    webhook_check_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """Time between two checks for webhook endpoints that were not woken."""
 
     @staticmethod
     def queue_of(prefix: str) -> Queue:

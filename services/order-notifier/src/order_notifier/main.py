@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 from contextlib import aclosing
+from datetime import timedelta
 
 import structlog
 import uvloop
@@ -21,6 +22,7 @@ from order_shared.runtime.sockets import listen
 from order_shared.runtime.tracing import open_tracing
 from order_shared.runtime.tracing.port import Tracing
 from order_shared.runtime.worker_health import health_server
+from order_shared.webhook_http.sender import open_sender
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +47,16 @@ async def serve(settings: NotifierSettings, listener: socket.socket, tracing: Tr
     async with (
         aclosing(tracing),
         open_adapters(
-            settings, metrics, deadline=settings.storage_deadline_seconds, pollers=settings.pollers, tracing=tracing
+            settings,
+            metrics,
+            deadline=settings.storage_deadline_seconds,
+            pollers=settings.pollers,
+            tracing=tracing,
+            lease=timedelta(seconds=settings.webhook_lease_seconds),
         ) as adapters,
+        open_sender(local_receivers=settings.webhook_local_receivers) as sender,
     ):
-        notifier = Notifier(settings, adapters, metrics)
+        notifier = Notifier(settings, adapters, metrics, sender)
         for sign in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sign, notifier.stop)
         async with health_server(

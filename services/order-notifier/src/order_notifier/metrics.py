@@ -1,5 +1,6 @@
 """Metrics of the notifier, in addition to those that all services have."""
 
+from order_notifier.webhook.metrics import WebhookMetrics
 from order_shared.messaging.consumer.metrics import ConsumerMetrics
 from order_shared.runtime.metrics import Metrics
 
@@ -15,6 +16,8 @@ class NotifierMetrics(Metrics):
         self.timelines = self._counter(
             "order_timeline_orders", "Changed orders without a stored history, whose events come from their timeline."
         )
+
+        self.webhooks = WebhookMetrics(self.registry)
 
     def appended(self, events: int) -> None:
         if events:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from aws_json_client import BotocoreCredentials, CredentialsProvider, RetryPolicy, RetryQuota
 from order_shared.aws.connect import connect_by
@@ -17,6 +18,8 @@ from order_shared.storage.event_log.read import DynamoEventLogReader, EventLogRe
 from order_shared.storage.inventory import DynamoInventoryRepository, InventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
 from order_shared.storage.tenant_orders import DynamoTenantOrders, TenantOrders
+from order_shared.storage.webhooks.endpoints import DynamoEndpointRepository, EndpointRepository
+from order_shared.storage.webhooks.leases import LEASE, DynamoEndpointLeases, EndpointLeases
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Adapters:
     tenant_orders: TenantOrders
     event_reader: EventLogReader
     event_writer: EventLogWriter
+    endpoints: EndpointRepository
+    endpoint_leases: EndpointLeases
     former_message_types: bool = False
     """True if messages have the types that the last release reads."""
 
@@ -40,11 +45,12 @@ async def open_adapters(
     pollers: int = 0,
     credentials: CredentialsProvider | None = None,
     tracing: Tracing = NO_TRACING,
+    lease: timedelta = LEASE,
 ) -> AsyncIterator[Adapters]:
     """Open the adapters until the end of the block. Connections are made at first use.
 
     `deadline` limits each storage call including its retries, in seconds. `pollers` is the number of connections for
-    long polls; with 0, polls use the same pool as other requests.
+    long polls; with 0, polls use the same pool as other requests. `lease` is the duration of the leases of endpoints.
     """
     credentials = credentials or BotocoreCredentials()
     connect = connect_by(settings.aws_client)
@@ -80,5 +86,7 @@ async def open_adapters(
             tenant_orders=DynamoTenantOrders(dynamo, settings.tables),
             event_reader=DynamoEventLogReader(dynamo, settings.tables),
             event_writer=DynamoEventLogWriter(dynamo, settings.tables),
+            endpoints=DynamoEndpointRepository(dynamo, settings.tables),
+            endpoint_leases=DynamoEndpointLeases(dynamo, settings.tables, duration=lease),
             former_message_types=settings.former_message_types,
         )

@@ -12,13 +12,8 @@ from order_shared.domain.clock import to_text
 from order_shared.domain.order.events import CHANGES, EventType, OrderEvent
 from order_shared.domain.order.ids import created_at_of
 from order_shared.domain.order.models import Customer, Order
-from order_shared.storage.event_log.read import (
-    EventFilter,
-    EventLogReader,
-    LogSlice,
-    Position,
-    PositionExpired,
-)
+from order_shared.domain.order.positions import Position
+from order_shared.storage.event_log.read import EventFilter, EventLogReader, LogSlice, PositionExpired
 from order_shared.storage.orders import OrderRepository, UnreadableOrder
 
 EVENTS_PER_TOKEN = 100

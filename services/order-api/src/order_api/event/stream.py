@@ -23,7 +23,8 @@ from order_api.event.service import MAX_SLICE, EventService, EventSlice, Feed
 from order_api.limits import StreamsFull, TooManyStreams
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Customer, Order
-from order_shared.storage.event_log.read import ALL_EVENTS, BEFORE_LOG, NumberedEvent, Position
+from order_shared.domain.order.positions import Position
+from order_shared.storage.event_log.read import ALL_EVENTS, BEFORE_LOG, NumberedEvent
 
 log = structlog.get_logger(__name__)
 

@@ -21,6 +21,7 @@ from order_shared.domain.errors import PlatformError
 from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.models import Customer
+from order_shared.domain.order.positions import Position
 from order_shared.storage.event_log.items import LOG_KEY, Head, LogPage, head_key, page_key, to_head, to_page, to_state
 from order_shared.tables import TableNames
 
@@ -49,14 +50,6 @@ class PositionExpired(PlatformError):
     def __init__(self, reason: ExpiredReason) -> None:
         super().__init__(f"no events can be read from this position: {reason}")
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Position of a reader. `sequence` is the number of the next event to read."""
-
-    epoch: int
-    sequence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

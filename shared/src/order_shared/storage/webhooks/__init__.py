@@ -1,0 +1,1 @@
+"""Stored webhook endpoints, their position in the log, and the deliveries that wait."""
