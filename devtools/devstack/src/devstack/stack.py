@@ -1,5 +1,6 @@
 """Local stack: embedded AWS, issuer, payment sandbox and all services."""
 
+import base64
 import contextlib
 import json
 import os
@@ -43,6 +44,7 @@ CREDENTIALS = {
 """Variables of AWS for child processes, which do not read the user's configuration of AWS."""
 
 ISSUER_KEY_FILE = "issuer.pem"
+WEBHOOK_KEY_BYTES = 32  # of Fernet
 
 
 def local_session() -> "boto3.Session":
@@ -65,7 +67,7 @@ def local_settings(endpoint: str) -> Settings:
     )
 
 
-def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[str, str]:
+def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str, webhook_keys: str) -> dict[str, str]:
     """Return the environment variables of the services, without the address of the payment sandbox.
 
     Containers use `env/local.env` instead.
@@ -80,6 +82,8 @@ def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[st
         "ORDER_JWT_SCOPE_CLAIMS": SCOPE_CLAIMS,
         "ORDER_JWKS_URL": jwks_url,
         "ORDER_CURSOR_SECRETS": cursor_secrets,
+        "ORDER_WEBHOOK_KEYS": webhook_keys,
+        "ORDER_WEBHOOK_LOCAL_RECEIVERS": "true",
         "ORDER_RECEIVE_WAIT_SECONDS": "1",  # the emulator still receives messages for a cancelled long poll
         "ORDER_DRAIN_SECONDS": "10",
         "ORDER_PAYMENT_API_KEY": API_KEY,
@@ -177,7 +181,12 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
         provision(local_session(), endpoint=endpoint, prefix=TABLE_PREFIX)
         client_secret = secrets.token_hex(32)
         with issuer.serve(client_secret=client_secret) as jwks_url:
-            settings = service_settings(aws=endpoint, jwks_url=jwks_url, cursor_secrets=secrets.token_hex(32))
+            settings = service_settings(
+                aws=endpoint,
+                jwks_url=jwks_url,
+                cursor_secrets=secrets.token_hex(32),
+                webhook_keys=base64.urlsafe_b64encode(secrets.token_bytes(WEBHOOK_KEY_BYTES)).decode(),
+            )
             yield Stack(
                 group=group,
                 issuer=issuer,
