@@ -11,7 +11,12 @@ import sys
 from typing import Never
 
 OURS = ("AWS_", "ORDER_")
-OF_AN_EXTRA = {"order_shared.aws.aioboto3_transport"}
+OF_AN_EXTRA = {
+    "order_shared.aws.aioboto3_transport",
+    "order_shared.webhook_http.challenge",
+    "order_shared.webhook_http.resolver",
+    "order_shared.webhook_http.sender",
+}
 OF_BOTOCORE = "AWS_NEW_RETRIES_2026"
 """botocore reads this variable at its import; our client has its own retries."""
 

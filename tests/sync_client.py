@@ -33,6 +33,8 @@ from order_client.models import (
     TenantEventPage,
     TenantOrder,
     TenantOrderPage,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 from order_client.portal import Blocking
 

@@ -81,7 +81,10 @@ class OrderApi(ServiceWorkspace):
                 "ORDER_STORES_HISTORY": str(self.environment.stores_history).lower(),
                 "ORDER_API_REFERENCE": str(self.environment.api_reference).lower(),
             },
-            secrets={"ORDER_CURSOR_SECRETS": data.cursor_secrets_arn},
+            secrets={
+                "ORDER_CURSOR_SECRETS": data.cursor_secrets_arn,
+                **({"ORDER_WEBHOOK_KEYS": data.webhook_keys_arn} if self.environment.webhooks else {}),
+            },
             stop_timeout=STOP_SECONDS,
             statements=(
                 Statement(
@@ -117,6 +120,18 @@ class OrderApi(ServiceWorkspace):
                 ),
                 Statement(
                     sid="Events", actions=["dynamodb:GetItem", "dynamodb:Query"], resources=[data.events_table_arn]
+                ),
+                Statement(
+                    sid="Webhooks",
+                    actions=[
+                        "dynamodb:BatchGetItem",
+                        "dynamodb:DeleteItem",
+                        "dynamodb:GetItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:Query",
+                        "dynamodb:UpdateItem",
+                    ],
+                    resources=[data.webhooks_table_arn],
                 ),
                 Statement(
                     sid="OfferWork",

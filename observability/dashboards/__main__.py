@@ -11,9 +11,10 @@ from observability.dashboards.customer import customer
 from observability.dashboards.deployment import deployment
 from observability.dashboards.invariants import invariants
 from observability.dashboards.processor import processor
+from observability.dashboards.webhooks import webhooks
 
 DIRECTORY = Path(__file__).parents[1] / "grafana" / "dashboards"
-BOARDS: tuple[Callable[[], Dashboard], ...] = (customer, processor, deployment, invariants)
+BOARDS: tuple[Callable[[], Dashboard], ...] = (customer, processor, webhooks, deployment, invariants)
 
 
 def files() -> dict[str, str]:

@@ -337,6 +337,37 @@ REMOVALS = (
         ),
     ),
     removal(
+        SHARED / "domain/webhook/models.py",
+        "tenant out of the key of a webhook endpoint and of its deliveries",
+        ('return f"{tenant}/{endpoint_id}"', 'return f"-/{endpoint_id}"'),
+    ),
+    removal(
+        SHARED / "storage/webhooks/items.py",
+        "tenant out of the directory of webhook endpoints",
+        ('{"endpoint": f"tenant#{tenant}", "sequence": 0}', '{"endpoint": "tenant#-", "sequence": 0}'),
+    ),
+    removal(
+        API / "webhook/service.py",
+        "tenant out of the idempotency key of a webhook endpoint",
+        (
+            "record_key(caller, RecordKind.ENDPOINT",
+            'record_key(Customer(tenant="-", id=caller.id), RecordKind.ENDPOINT',
+        ),
+    ),
+    removal(
+        API / "webhook/service.py",
+        "customer out of the idempotency key of a webhook endpoint",
+        (
+            "record_key(caller, RecordKind.ENDPOINT",
+            'record_key(Customer(tenant=caller.tenant, id="-"), RecordKind.ENDPOINT',
+        ),
+    ),
+    removal(
+        API / "webhook/service.py",
+        "tenant out of the cursor of webhook endpoints",
+        ('"webhook_endpoints", "tenant": tenant}', '"webhook_endpoints"}'),
+    ),
+    removal(
         API / "dependencies.py",
         "header of the customer ignored if it is empty",
         ("    if not named:", "    if not any(named):"),

@@ -57,7 +57,7 @@ def arguments(step: Mapping[str, Any], saved: Mapping[str, Any]) -> tuple[list[A
     """Return the arguments as the Python clients take them: an object at the end is keyword arguments."""
     given = resolved(step["args"], saved)
     named = {snake(name): value for name, value in given.pop().items()} if given and isinstance(given[-1], dict) else {}
-    return [*given, *([named.pop("lines")] if "lines" in named else [])], named
+    return [*given, *(named.pop(name) for name in ("lines", "url") if name in named)], named
 
 
 def assert_outcome(step: Mapping[str, Any], result: Any, saved: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ def expecting(step: Mapping[str, Any]) -> Iterator[None]:
 
 def token_of(shop: Shop) -> str:
     """Return a token of a new tenant, which has nothing yet."""
-    return shop.issuer.token(make_tenant(), "ada", f"{ALL_SCOPES} orders:act orders:admin")
+    return shop.issuer.token(make_tenant(), "ada", f"{ALL_SCOPES} orders:act orders:admin webhooks:write")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: str(scenario["name"]))

@@ -42,7 +42,12 @@ def test_the_local_profile_says_what_make_up_gives_the_services() -> None:
     aws, jwks_url, payments = (
         profile[name] for name in ("AWS_ENDPOINT_URL", "ORDER_JWKS_URL", "ORDER_PAYMENT_API_BASE")
     )
-    told = service_settings(aws=aws, jwks_url=jwks_url, cursor_secrets=profile["ORDER_CURSOR_SECRETS"])
+    told = service_settings(
+        aws=aws,
+        jwks_url=jwks_url,
+        cursor_secrets=profile["ORDER_CURSOR_SECRETS"],
+        webhook_keys=profile["ORDER_WEBHOOK_KEYS"],
+    )
     assert {**profile, **NO_FILES} == {**told, "ORDER_PAYMENT_API_BASE": payments}
 
 

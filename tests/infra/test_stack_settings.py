@@ -211,7 +211,7 @@ def test_without_a_way_to_the_internet_payments_go_to_an_address_of_the_environm
 
 def test_each_setting_has_its_own_secret() -> None:
     expected = {
-        "order-api": {"ORDER_CURSOR_SECRETS": "cursor_secrets_arn"},
+        "order-api": {"ORDER_CURSOR_SECRETS": "cursor_secrets_arn", "ORDER_WEBHOOK_KEYS": "webhook_keys_arn"},
         "order-processor": {"ORDER_PAYMENT_API_KEY": "payment_api_key_arn"},
         "order-notifier": {"ORDER_WEBHOOK_KEYS": "webhook_keys_arn"},
     }

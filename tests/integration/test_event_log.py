@@ -249,6 +249,28 @@ async def test_pages_are_deleted_in_any_order(log: Log, deleted: tuple[int, ...]
     assert len(await log.read_all()) == 1
 
 
+async def test_events_are_found_by_the_time_at_which_they_were_appended(log: Log) -> None:
+    """The time of an event says nothing: a late one has an early time."""
+    began = log.storage.clock()
+    late = log.order()
+    times, positions = [], []
+    for orders in ([log.order()], [log.order(), log.order()], [late], [log.order()]):
+        log.storage.clock.advance(timedelta(minutes=1))
+        times.append(log.storage.clock())
+        positions.append(await log.reader.latest(log.tenant))
+        await log.append(*orders)
+    end = await log.reader.latest(log.tenant)
+    assert [await log.reader.since(log.tenant, at) for at in times] == positions
+    assert [await log.reader.since(log.tenant, at + LATER) for at in times] == [*positions[1:], end]
+    assert await log.reader.since(log.tenant, began) == positions[0]
+    log.storage.clock.advance(RETENTION - timedelta(minutes=1, seconds=30))
+    assert await log.reader.since(log.tenant, began) == positions[2], "the first two have expired"
+
+
+async def test_a_log_that_has_not_begun_has_no_events_since_any_time(log: Log) -> None:
+    assert await log.reader.since(log.tenant, log.storage.clock()) == await log.reader.latest(log.tenant)
+
+
 async def test_a_log_without_a_page_that_has_not_expired_is_empty(log: Log) -> None:
     await log.append(log.order())
     log.storage.clock.advance(RETENTION + LATER)

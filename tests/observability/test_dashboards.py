@@ -26,7 +26,7 @@ def test_every_panel_uses_the_provisioned_data_source() -> None:
 
 def test_ids_and_titles_are_unique() -> None:
     boards = [json.loads(content) for content in files().values()]
-    assert len({board["uid"] for board in boards}) == len({board["title"] for board in boards}) == 4
+    assert len({board["uid"] for board in boards}) == len({board["title"] for board in boards}) == 5
     for board in boards:
         ids = [panel["id"] for panel in board["panels"]]
         assert sorted(ids) == list(range(1, len(ids) + 1))

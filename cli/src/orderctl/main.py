@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from order_shared.runtime.program import settle_environment
-from orderctl.commands import dlq, environments, events, migrate, orders, payments, top
+from orderctl.commands import dlq, environments, events, migrate, orders, payments, top, webhooks
 from orderctl.commands.deployment.deploy import deploy
 from orderctl.commands.deployment.diff import diff
 from orderctl.commands.deployment.finish import finish
@@ -23,7 +23,9 @@ from orderctl.commands.deployment.rollback import rollback
 from orderctl.commands.deployment.status import status
 from orderctl.commands.deployment.verify import verify
 from orderctl.commands.deployment.wait import wait
+from orderctl.commands.listen import listen
 from orderctl.commands.migrate_keys import migrate_keys
+from orderctl.commands.trigger import trigger
 from orderctl.terminal import RenamedGroup
 
 DEPLOYMENTS = "Deployments"
@@ -45,11 +47,14 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=F
 app.add_typer(orders.app, name="orders")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(events.app, name="events")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(payments.app, name="payments")
 app.add_typer(environments.app, name="env")
 app.command()(migrate.migrate)
 app.command()(migrate_keys)
 app.command()(top.top)
+app.command()(listen)
+app.command()(trigger)
 for verb in (deploy, promote, rollback, finish, freeze, abort, status, history, verify, diff, wait):
     app.command(rich_help_panel=DEPLOYMENTS)(verb)
 app.command("continue", rich_help_panel=DEPLOYMENTS)(proceed)

@@ -112,9 +112,13 @@ class StackProfile(BaseModel):
         """Return a client of the stack's API that acts as a customer. Raises StackNotRunning."""
         return OrderClient(self.api, self.token(tenant, customer))
 
-    def token(self, tenant: str, customer: str) -> str:
-        """Request a token for a customer from the stack's token issuer, and return it. Raises StackNotRunning."""
+    def token(self, tenant: str, customer: str, scope: str | None = None) -> str:
+        """Request a token for a customer from the stack's token issuer, and return it.
+
+        `scope` has the scopes, separated by blanks; by default those of a customer. Raises StackNotRunning.
+        """
         form = {"grant_type": "client_credentials", "client_secret": self.client_secret}
+        form |= {} if scope is None else {"scope": scope}
         try:
             with httpx2.Client(transport=httpx2.HTTPTransport(proxy=proxy_for(self.token_url))) as http:
                 answer = http.post(self.token_url, data={**form, "tenant": tenant, "customer": customer})
@@ -158,7 +162,12 @@ def make_payment_settings(local: bool, state: Path) -> PaymentSettings:  # noqa:
 
 def client_of_environment() -> OrderClient:
     """Return a client of the API at ORDER_API_URL. Raises ApiNotNamed."""
+    return OrderClient(*api_of_environment())
+
+
+def api_of_environment() -> tuple[str, str]:
+    """Return the values of ORDER_API_URL and ORDER_TOKEN. Raises ApiNotNamed."""
     access = load_settings(ApiAccess)
     if not access.api_url or not access.token:
         raise ApiNotNamed
-    return OrderClient(access.api_url, access.token.get_secret_value())
+    return access.api_url, access.token.get_secret_value()

@@ -1,4 +1,4 @@
-/** Client of the API: place, read, list, watch and cancel orders; follow their events; read and change products. */
+/** Client of the API: place, read, list, watch and cancel orders; follow their events; products and webhooks. */
 import createClient, { type Client } from "openapi-fetch";
 import { EndedOtherwise, OrderClientError, StillOpen, UnexpectedAnswer } from "./errors.js";
 import { follow } from "./following.js";
@@ -19,9 +19,11 @@ import {
   type TenantEvent,
   type TenantOrder,
   type TenantOrderFilters,
+  type WebhookDelivery,
+  type WebhookEndpoint,
 } from "./models.js";
 import { DEFAULT_POLICY, EVENT_STREAM, pauseAfter, retrying, SURROUNDINGS, type RetryPolicy, type Surroundings, type Token } from "./retries.js";
-import type { operations, paths } from "./schema.js";
+import type { components, operations, paths } from "./schema.js";
 
 /** Maximum seconds for which the API waits before it responds. */
 const LONGEST_WAIT = 20;
@@ -61,6 +63,16 @@ export interface EventOptions {
   after?: string;
   /** Only events of these types. */
   types?: readonly EventType[];
+}
+
+/** Settings of a webhook endpoint. */
+export interface WebhookOptions {
+  /** Address of the receiver. */
+  url: string;
+  /** Types of the events to send; all types without it. */
+  types?: readonly EventType[];
+  description?: string;
+  enabled?: boolean;
 }
 
 type EventQuery = NonNullable<operations["listEvents"]["parameters"]["query"]>;
@@ -259,6 +271,98 @@ export class OrderClient {
     });
   }
 
+  /**
+   * Create an endpoint that receives the events of all the tenant's orders. The receiver is challenged at once; `state` and
+   * `verification` show whether it answered. Store `secret`. The token needs the scope `webhooks:write`, as for all methods
+   * of webhooks. Throws Conflict for too many endpoints, and Unprocessable for a URL that cannot be sent to.
+   */
+  async createWebhookEndpoint({ idempotencyKey, ...options }: WebhookOptions & { idempotencyKey?: string }): Promise<WebhookEndpoint> {
+    return this.#withKey(idempotencyKey, async (header) => {
+      const body = settingsOf(options);
+      const { data, response } = await this.#api.POST("/v1/webhook-endpoints", { params: { header }, body });
+      return required(data, response);
+    });
+  }
+
+  /** Yield the webhook endpoints of the tenant, oldest first. */
+  webhookEndpoints(): AsyncGenerator<WebhookEndpoint> {
+    return itemsOf(async (cursor) => {
+      const params = { query: { limit: PAGE_SIZE, ...cursor } };
+      const { data, response } = await this.#api.GET("/v1/webhook-endpoints", { params });
+      return required(data, response);
+    });
+  }
+
+  /** Return a webhook endpoint with its state. Throws NotFound. */
+  async getWebhookEndpoint(endpointId: string): Promise<WebhookEndpoint> {
+    const { data, response } = await this.#api.GET("/v1/webhook-endpoints/{endpoint_id}", { params: { path: { endpoint_id: endpointId } } });
+    return required(data, response);
+  }
+
+  /**
+   * Replace the settings of a webhook endpoint. A new URL, or an endpoint that is enabled, is challenged. With `version`, it
+   * is changed only if it still has this version. Throws NotFound, VersionMismatch and Unprocessable.
+   */
+  async putWebhookEndpoint(endpointId: string, { version, ...options }: WebhookOptions & { version?: number }): Promise<WebhookEndpoint> {
+    const header = version === undefined ? {} : { "If-Match": `"${version}"` };
+    const params = { path: { endpoint_id: endpointId }, header };
+    const { data, response } = await this.#api.PUT("/v1/webhook-endpoints/{endpoint_id}", { params, body: settingsOf(options) });
+    return required(data, response);
+  }
+
+  /** Delete a webhook endpoint, and return it as it was. Throws NotFound, also if it is deleted already. */
+  async deleteWebhookEndpoint(endpointId: string): Promise<WebhookEndpoint> {
+    const params = { path: { endpoint_id: endpointId } };
+    const { data, response } = await this.#api.DELETE("/v1/webhook-endpoints/{endpoint_id}", { params });
+    return required(data, response);
+  }
+
+  /** Challenge the receiver again; the endpoint is active if it answers. Throws NotFound. */
+  async verifyWebhookEndpoint(endpointId: string): Promise<WebhookEndpoint> {
+    const params = { path: { endpoint_id: endpointId } };
+    const { data, response } = await this.#api.POST("/v1/webhook-endpoints/{endpoint_id}/verify", { params });
+    return required(data, response);
+  }
+
+  /**
+   * Add a secret, and return it in `secret`. The previous one stays valid for 24 hours, in which a repetition returns the
+   * same secret. With `endPrevious` it ends now, and no secret is added. Throws NotFound.
+   */
+  async rotateWebhookSecret(endpointId: string, { endPrevious = false }: { endPrevious?: boolean } = {}): Promise<WebhookEndpoint> {
+    const params = { path: { endpoint_id: endpointId } };
+    const body = { end_previous: endPrevious };
+    const { data, response } = await this.#api.POST("/v1/webhook-endpoints/{endpoint_id}/rotate-secret", { params, body });
+    return required(data, response);
+  }
+
+  /** Yield the deliveries whose first attempt failed, the newest events first. Throws NotFound. */
+  webhookDeliveries(endpointId: string): AsyncGenerator<WebhookDelivery> {
+    return itemsOf(async (cursor) => {
+      const params = { path: { endpoint_id: endpointId }, query: { limit: PAGE_SIZE, ...cursor } };
+      const { data, response } = await this.#api.GET("/v1/webhook-endpoints/{endpoint_id}/deliveries", { params });
+      return required(data, response);
+    });
+  }
+
+  /** Attempt a delivery again now. Throws NotFound, and Conflict if the endpoint receives nothing. */
+  async redeliverWebhook(endpointId: string, deliveryId: string): Promise<WebhookDelivery> {
+    const params = { path: { endpoint_id: endpointId, delivery_id: deliveryId } };
+    const path = "/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/redeliver";
+    const { data, response } = await this.#api.POST(path, { params });
+    return required(data, response);
+  }
+
+  /**
+   * Send the events between two times again, by default those up to now. `replaying` is their number. Throws NotFound, and
+   * Conflict if the endpoint receives nothing.
+   */
+  async replayWebhookEvents(endpointId: string, since: Date, until?: Date): Promise<WebhookEndpoint> {
+    const params = { path: { endpoint_id: endpointId } };
+    const body = { since: since.toISOString(), ...(until === undefined ? {} : { until: until.toISOString() }) };
+    const { data, response } = await this.#api.POST("/v1/webhook-endpoints/{endpoint_id}/replay", { params, body });
+    return required(data, response);
+  }
+
   #follow<E extends { position: string | null }>(
     path: "/v1/events/stream" | "/v1/tenant/events/stream",
     options: EventOptions,
@@ -338,6 +442,10 @@ async function* itemsOf<T>(
     yield* page.items;
     next = page.next_cursor;
   } while (next !== null);
+}
+
+function settingsOf({ url, types = [], description = "", enabled = true }: WebhookOptions): components["schemas"]["WebhookEndpointIn"] {
+  return { url, types: [...types] as components["schemas"]["EventType"][], description, enabled };
 }
 
 function queryOf({ after, types }: EventOptions): EventQuery {

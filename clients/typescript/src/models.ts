@@ -38,6 +38,22 @@ export type Product = Schemas["StockedProductOut"];
 /** A product as lists contain it, without its stock. */
 export type ListedProduct = Schemas["ProductOut"];
 export type ProductFields = Schemas["ProductIn"];
+type State<S> = S | (string & {});
+/** Result of one request to a receiver. It succeeded if `status` is 200 to 299 and `error` is null. */
+export type WebhookAttempt = Omit<Schemas["AttemptOut"], "error"> & { error: State<Schemas["AttemptError"]> | null };
+/** Endpoint that receives the events of all orders of the tenant; `types` is empty for all types. */
+export type WebhookEndpoint = Omit<Schemas["WebhookEndpointOut"], "types" | "state" | "disabled_reason" | "verification"> & {
+  types: EventType[];
+  state: State<Schemas["EndpointState"]>;
+  disabled_reason: State<Schemas["DisabledReason"]> | null;
+  verification: WebhookAttempt | null;
+};
+/** Delivery of one event whose first attempt failed. */
+export type WebhookDelivery = Omit<Schemas["WebhookDeliveryOut"], "type" | "state" | "attempts"> & {
+  type: EventType;
+  state: State<Schemas["DeliveryState"]>;
+  attempts: WebhookAttempt[];
+};
 export type Fault = Schemas["ProblemError"];
 /** Filters and sort of a list of orders. */
 export type OrderFilters = Omit<NonNullable<operations["listOrders"]["parameters"]["query"]>, "cursor">;

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -25,6 +25,7 @@ from tests.fakes import (
     MemoryStore,
     memory_adapters,
 )
+from tests.fakes_webhooks import FakeReceivers
 
 SETTINGS = ApiSettings(
     aws_region="eu-central-1",
@@ -32,6 +33,7 @@ SETTINGS = ApiSettings(
     jwt_audience=(AUDIENCE,),
     jwks_url="http://127.0.0.1:9/never-asked",
     cursor_secrets=(SecretStr("a-secret-for-tests"),),
+    webhook_keys=(SecretStr("YS1rZXktZm9yLXRlc3RzLW9mLTMyLWJ5dGVzLWxvbmc="),),
 )
 
 
@@ -54,6 +56,7 @@ class Api:
     queue: MemoryQueue
     orders: MemoryOrderRepository
     inventory: MemoryInventoryRepository
+    receivers: FakeReceivers = field(default_factory=FakeReceivers)
 
     def headers(self, tenant: str = "acme", customer: str = "ada", scope: str = ALL_SCOPES) -> dict[str, str]:
         return {"Authorization": f"Bearer {issuer().token(tenant, customer, scope)}"}
@@ -84,7 +87,9 @@ def make_app(settings: ApiSettings = SETTINGS, keys: KeySource | None = None) ->
     """The application over its own fakes."""
     store = MemoryStore(UniqueClock())
     adapters = memory_adapters(store)
-    return create_app(settings, adapters=adapters, keys=keys or KnownKeys(), clock=store.clock)
+    return create_app(
+        settings, adapters=adapters, keys=keys or KnownKeys(), clock=store.clock, sender=FakeReceivers(store.clock)
+    )
 
 
 @asynccontextmanager
@@ -96,19 +101,21 @@ async def open_api(
 ) -> AsyncIterator[Api]:
     store = MemoryStore(UniqueClock())
     orders, inventory, queue = make_orders(store), make_inventory(store), MemoryQueue()
+    receivers = FakeReceivers(store.clock)
     app = create_app(
         settings,
         adapters=memory_adapters(store, queue=queue, orders=orders, inventory=inventory),
         keys=KnownKeys(),
         clock=store.clock,
         tracing=tracing,
+        sender=receivers,
     )
     transport = httpx2.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://api.test") as http,
     ):
-        yield Api(http, store, queue, orders, inventory)
+        yield Api(http, store, queue, orders, inventory, receivers)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from enum import StrEnum
 from string import Formatter
 from typing import Any
@@ -22,18 +22,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from order_api.config import ApiSettings
 from order_api.main import create_app
 from order_shared.domain.clock import UniqueClock
-from order_shared.domain.order.ids import new_order_id
+from order_shared.domain.order.events import OrderEvent
+from order_shared.domain.order.history import OrderChange
+from order_shared.domain.order.ids import OrderId, created_at_of, new_order_id
 from order_shared.domain.order.models import Customer
+from order_shared.domain.webhook.models import Delivery
 from order_shared.runtime.adapters import Adapters
 from tests.factories import NOON, make_tenant
 from tests.fakes import (
     MemoryStore,
     memory_adapters,
 )
+from tests.fakes_webhooks import FakeReceivers
 from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer
 
 ADMIN, ACT = "orders:admin", "orders:act"
-SCOPES = ("orders:write", "orders:read", "products:read", "products:write", ADMIN, ACT)
+WEBHOOKS = "webhooks:write"
+SCOPES = ("orders:write", "orders:read", "products:read", "products:write", WEBHOOKS, ADMIN, ACT)
 ACTOR = "backend"
 """Subject of the callers that act for customers."""
 
@@ -56,6 +61,11 @@ PUBLIC = frozenset(
 
 COMMON, OWN, MORE, NOBODYS = "TEA", "POT", "CUP", "PAN"
 """SKUs: in both shops, in the first only, in the second only, in none."""
+
+NOBODYS_ENDPOINT = f"we_{'0' * 26}"
+NOBODYS_DELIVERY = "535353535353"
+DELIVERY = 424242424242
+"""Number of the delivery that waits for the owner's first endpoint."""
 
 TELLS_NOTHING = frozenset({"date", "ratelimit", "x-request-id"})
 """Headers that differ between responses."""
@@ -103,7 +113,8 @@ class Example:
 
     `scope` is the required scope. `absent` is the code of the 404 for a missing resource, or None if the route looks up
     none. With a second body `another`, the route requires an `Idempotency-Key`. With `of_each`, the list of a tenant
-    contains the two resources of each of its customers, otherwise two of its own. `paging` are the parameter of the
+    contains the two resources of each of its customers, otherwise two of its own. With `has_query`, a route with
+    names in its path has query parameters, so that it refuses unknown ones. `paging` are the parameter of the
     next page, the field that has its value, and the code of an invalid one.
     """
 
@@ -113,6 +124,7 @@ class Example:
     body: Mapping[str, object] | None = None
     another: Mapping[str, object] | None = None
     of_each: bool = False
+    has_query: bool = False
     paging: tuple[str, str, str] = ("cursor", "next_cursor", "invalid_cursor")
 
     @property
@@ -121,6 +133,10 @@ class Example:
 
 
 BY_POSITION = ("after", "next", "invalid_position")
+ENDPOINTS = "/v1/webhook-endpoints"
+ENDPOINT = f"{ENDPOINTS}/{{endpoint_id}}"
+NO_ENDPOINT = "webhook_endpoint_not_found"
+URL = "https://shop.example.com/webhooks"
 ORDER = {"lines": [{"sku": COMMON, "quantity": 1}]}
 EXAMPLES: Mapping[Route, Example] = {
     Route("/v1/orders", "POST"): Example(
@@ -139,6 +155,28 @@ EXAMPLES: Mapping[Route, Example] = {
     Route("/v1/events/stream", "GET"): Example(scope="orders:read", owner=Owner.CUSTOMER),
     Route("/v1/tenant/events", "GET"): Example(scope=ADMIN, owner=Owner.TENANT, of_each=True, paging=BY_POSITION),
     Route("/v1/tenant/events/stream", "GET"): Example(scope=ADMIN, owner=Owner.TENANT, of_each=True),
+    Route(ENDPOINTS, "POST"): Example(
+        scope=WEBHOOKS, owner=Owner.TENANT, body={"url": URL}, another={"url": f"{URL}/other"}
+    ),
+    Route(ENDPOINTS, "GET"): Example(scope=WEBHOOKS, owner=Owner.TENANT),
+    Route(ENDPOINT, "GET"): Example(scope=WEBHOOKS, owner=Owner.TENANT, absent=NO_ENDPOINT),
+    Route(ENDPOINT, "PUT"): Example(
+        scope=WEBHOOKS, owner=Owner.TENANT, absent=NO_ENDPOINT, body={"url": f"{URL}/changed"}
+    ),
+    Route(ENDPOINT, "DELETE"): Example(scope=WEBHOOKS, owner=Owner.TENANT, absent=NO_ENDPOINT),
+    Route(f"{ENDPOINT}/verify", "POST"): Example(scope=WEBHOOKS, owner=Owner.TENANT, absent=NO_ENDPOINT),
+    Route(f"{ENDPOINT}/rotate-secret", "POST"): Example(
+        scope=WEBHOOKS, owner=Owner.TENANT, absent=NO_ENDPOINT, body={"end_previous": False}
+    ),
+    Route(f"{ENDPOINT}/deliveries", "GET"): Example(
+        scope=WEBHOOKS, owner=Owner.TENANT, absent=NO_ENDPOINT, has_query=True
+    ),
+    Route(f"{ENDPOINT}/deliveries/{{delivery_id}}/redeliver", "POST"): Example(
+        scope=WEBHOOKS, owner=Owner.TENANT, absent=NO_ENDPOINT
+    ),
+    Route(f"{ENDPOINT}/replay", "POST"): Example(
+        scope=WEBHOOKS, owner=Owner.TENANT, absent=NO_ENDPOINT, body={"since": "2026-01-31T09:05:00Z"}
+    ),
     Route("/v1/products", "GET"): Example(scope="products:read", owner=Owner.TENANT),
     Route("/v1/products/{sku}", "GET"): Example(scope="products:read", owner=Owner.TENANT, absent="product_not_found"),
     Route("/v1/products/{sku}", "PUT"): Example(
@@ -214,9 +252,13 @@ class Names:
 
     order_id: str
     sku: str
+    endpoint_id: str = NOBODYS_ENDPOINT
+    delivery_id: str = NOBODYS_DELIVERY
 
     def fill(self, path: str) -> str:
-        return path.format(order_id=self.order_id, sku=self.sku)
+        return path.format(
+            order_id=self.order_id, sku=self.sku, endpoint_id=self.endpoint_id, delivery_id=self.delivery_id
+        )
 
 
 @dataclass
@@ -263,7 +305,24 @@ class World:
                 await self.put_product(caller, sku)
                 await self.add_stock(caller, sku, 10)
         first, *_ = [await self.place(caller, caller.mark + turn) for caller in self.callers for turn in (".1", ".2")]
-        return Names(first, OWN)
+        ours, *_ = [
+            await self.add_endpoint(each, turn) for each in (self.owner, self.stranger) for turn in (".1", ".2")
+        ]
+        await self.fail_delivery(ours, first)
+        return Names(first, OWN, ours, str(DELIVERY))
+
+    async def add_endpoint(self, caller: Caller, turn: str) -> str:
+        """Create an endpoint, whose description names its shop, and return its id."""
+        body = {"url": URL, "description": f"of {caller.tenant}{turn}"}
+        headers = caller.headers | {"Idempotency-Key": f"endpoint{turn}"}
+        return str(done(await self.http.post(ENDPOINTS, json=body, headers=headers)).json()["id"])
+
+    async def fail_delivery(self, endpoint_id: str, order_id: str) -> None:
+        """Store a delivery of the owner's order that waits for its next attempt, as the notifier does."""
+        customer, at = Customer(tenant=self.owner.tenant, id=self.owner.customer), created_at_of(order_id)
+        event = OrderEvent(customer=customer, order_id=OrderId(order_id), version=1, change=OrderChange.PLACED, at=at)
+        delivery = Delivery(sequence=DELIVERY, event=event, created_at=at, due_at=at)
+        await self.adapters.endpoints.redeliver(self.owner.tenant, endpoint_id, delivery)
 
     async def put_product(self, caller: Caller, sku: str, unit_price: int = 590) -> None:
         product = {"name": f"{sku} of {caller.tenant}", "unit_price": unit_price, "currency": "EUR"}
@@ -354,7 +413,7 @@ def closing_streams(app: ASGIApp, patience: Patience) -> ASGIApp:
 def told_by(response: httpx2.Response, names: Names) -> tuple[int, dict[str, str], str]:
     """Everything that a caller learns from a response, except their own values, the request id and the time."""
     text = INSTANT.sub("(time)", response.text)
-    for known in (names.order_id, names.sku, response.headers["X-Request-Id"]):
+    for known in (*astuple(names), response.headers["X-Request-Id"]):
         text = text.replace(known, "(known)")
     return (
         response.status_code,
@@ -367,7 +426,7 @@ def told_by(response: httpx2.Response, names: Names) -> tuple[int, dict[str, str
 async def open_world(
     adapters: Adapters, snapshot: Callable[[], Awaitable[Snapshot]], settings: ApiSettings = SETTINGS
 ) -> AsyncIterator[World]:
-    app = create_app(settings, adapters=adapters, keys=KnownKeys())
+    app = create_app(settings, adapters=adapters, keys=KnownKeys(), sender=FakeReceivers())
     patience = Patience()
     transport = httpx2.ASGITransport(app=closing_streams(app, patience))
     async with (

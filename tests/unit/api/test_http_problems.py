@@ -32,6 +32,16 @@ ROUTES = [
     ("GET", "/v1/events/stream", "orders:read"),
     ("GET", "/v1/tenant/events", "orders:admin"),
     ("GET", "/v1/tenant/events/stream", "orders:admin"),
+    ("POST", "/v1/webhook-endpoints", "webhooks:write"),
+    ("GET", "/v1/webhook-endpoints", "webhooks:write"),
+    ("GET", "/v1/webhook-endpoints/we_x", "webhooks:write"),
+    ("PUT", "/v1/webhook-endpoints/we_x", "webhooks:write"),
+    ("DELETE", "/v1/webhook-endpoints/we_x", "webhooks:write"),
+    ("POST", "/v1/webhook-endpoints/we_x/verify", "webhooks:write"),
+    ("POST", "/v1/webhook-endpoints/we_x/rotate-secret", "webhooks:write"),
+    ("GET", "/v1/webhook-endpoints/we_x/deliveries", "webhooks:write"),
+    ("POST", "/v1/webhook-endpoints/we_x/deliveries/1/redeliver", "webhooks:write"),
+    ("POST", "/v1/webhook-endpoints/we_x/replay", "webhooks:write"),
     ("GET", "/v1/products", "products:read"),
     ("GET", "/v1/products/TEA", "products:read"),
     ("PUT", "/v1/products/TEA", "products:write"),
@@ -92,7 +102,9 @@ async def test_a_route_without_a_scope_is_no_route() -> None:
 
 
 async def test_every_route_below_v1_is_among_those_tried_here() -> None:
-    paths = {re.sub("ord_x|TEA", "{}", path) for _, path, _ in ROUTES}
+    paths = {
+        re.sub("ord_x|TEA|we_x|/1/", lambda part: "/{}/" if part[0] == "/1/" else "{}", path) for _, path, _ in ROUTES
+    }
     contexts = list(iter_route_contexts(create_app(SETTINGS).routes))
     assert paths == {re.sub(r"{\w+}", "{}", path) for route in contexts if "/v1" in (path := str(route.path))}
 

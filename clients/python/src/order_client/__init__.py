@@ -29,6 +29,8 @@ from order_client.exceptions import (
 )
 from order_client.models import (
     END_STATES,
+    DeliveryState,
+    EndpointState,
     Event,
     EventPage,
     EventType,
@@ -51,20 +53,27 @@ from order_client.models import (
     TenantOrder,
     TenantOrderPage,
     TimelineEntry,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 from order_client.retries import RetryPolicy
 from order_client.sync import SyncOrderClient
+from order_client.webhooks import InvalidWebhook, Webhook, verify_webhook
 
 __all__ = [
     "END_STATES",
     "Conflict",
+    "DeliveryState",
     "EndedOtherwise",
+    "EndpointState",
     "Event",
     "EventPage",
     "EventType",
     "Fault",
     "Forbidden",
     "InvalidRequest",
+    "InvalidWebhook",
     "ListedProduct",
     "Movement",
     "MovementType",
@@ -98,4 +107,9 @@ __all__ = [
     "Unprocessable",
     "Unreachable",
     "VersionMismatch",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "verify_webhook",
 ]

@@ -1,4 +1,4 @@
-"""Client of the API: place, read, list, watch and cancel orders; follow their events; read and change products."""
+"""Client of the API: place, read, list, watch and cancel orders; follow their events; products and webhooks."""
 
 import re
 import uuid
@@ -30,6 +30,10 @@ from order_client.models import (
     TenantEventPage,
     TenantOrder,
     TenantOrderPage,
+    WebhookDelivery,
+    WebhookDeliveryPage,
+    WebhookEndpoint,
+    WebhookEndpointPage,
 )
 from order_client.responses import read
 from order_client.retries import RetryPolicy, Time
@@ -39,8 +43,11 @@ PRODUCTS = "/v1/products"
 TENANT_ORDERS = "/v1/tenant/orders"
 EVENTS = "/v1/events"
 TENANT_EVENTS = "/v1/tenant/events"
+WEBHOOKS = "/v1/webhook-endpoints"
+CHALLENGE_SECONDS = 10.0
+"""Time for which the API waits for the answer of a receiver, at most."""
 PAGE_SIZE = 100
-P = TypeVar("P", OrderPage, ProductPage, TenantOrderPage)
+P = TypeVar("P", OrderPage, ProductPage, TenantOrderPage, WebhookEndpointPage, WebhookDeliveryPage)
 EP = TypeVar("EP", EventPage, TenantEventPage)
 HEADER_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 """Values of the headers Idempotency-Key and Order-Customer."""
@@ -388,6 +395,112 @@ class OrderClient:
             error.idempotency_key = key
             raise
 
+    async def create_webhook_endpoint(
+        self,
+        url: str,
+        *,
+        types: Collection[EventType | str] = (),
+        description: str = "",
+        enabled: bool = True,
+        idempotency_key: str | None = None,
+    ) -> WebhookEndpoint:
+        """Create an endpoint that receives the events of all the tenant's orders, or those of `types`.
+
+        The receiver at `url` is challenged at once; `state` and `verification` of the result show whether it answered.
+        Store `secret` of the result. The token needs the scope `webhooks:write`, as for all methods of webhooks.
+        Idempotency keys are as in `place_order`. Raises Conflict for too many endpoints, Unprocessable for a URL that
+        cannot be sent to, and ValueError for an invalid key.
+        """
+        key = _new_key(idempotency_key)
+        call = Call(
+            method="POST",
+            path=WEBHOOKS,
+            headers={"Idempotency-Key": key},
+            body=_endpoint(url, types, description, enabled=enabled),
+            held=CHALLENGE_SECONDS,
+        )
+        try:
+            return read(WebhookEndpoint, await self._caller.send(call))
+        except OrderClientError as error:
+            error.idempotency_key = key
+            raise
+
+    async def webhook_endpoints(self) -> AsyncIterator[WebhookEndpoint]:
+        """Yield the webhook endpoints of the tenant, oldest first."""
+        async for page in self._pages(WebhookEndpointPage, WEBHOOKS, [("limit", str(PAGE_SIZE))]):
+            for endpoint in page.items:
+                yield endpoint
+
+    async def get_webhook_endpoint(self, endpoint_id: str) -> WebhookEndpoint:
+        """Return a webhook endpoint with its state. Raises NotFound."""
+        return read(WebhookEndpoint, await self._caller.send(Call(method="GET", path=_webhook_path(endpoint_id))))
+
+    async def put_webhook_endpoint(
+        self,
+        endpoint_id: str,
+        url: str,
+        *,
+        types: Collection[EventType | str] = (),
+        description: str = "",
+        enabled: bool = True,
+        version: int | None = None,
+    ) -> WebhookEndpoint:
+        """Replace the settings of a webhook endpoint. A new URL, or an endpoint that is enabled, is challenged.
+
+        If `version` is given, the endpoint is changed only if it still has this version. Raises NotFound,
+        VersionMismatch and Unprocessable.
+        """
+        call = Call(
+            method="PUT",
+            path=_webhook_path(endpoint_id),
+            headers={} if version is None else {"If-Match": etag(version)},
+            body=_endpoint(url, types, description, enabled=enabled),
+            held=CHALLENGE_SECONDS,
+        )
+        return read(WebhookEndpoint, await self._caller.send(call))
+
+    async def delete_webhook_endpoint(self, endpoint_id: str) -> WebhookEndpoint:
+        """Delete a webhook endpoint, and return it as it was. Raises NotFound, also if it is deleted already."""
+        return read(WebhookEndpoint, await self._caller.send(Call(method="DELETE", path=_webhook_path(endpoint_id))))
+
+    async def verify_webhook_endpoint(self, endpoint_id: str) -> WebhookEndpoint:
+        """Challenge the receiver again; the endpoint is active if it answers. Raises NotFound."""
+        path = f"{_webhook_path(endpoint_id)}/verify"
+        return read(WebhookEndpoint, await self._caller.send(Call(method="POST", path=path, held=CHALLENGE_SECONDS)))
+
+    async def rotate_webhook_secret(self, endpoint_id: str, *, end_previous: bool = False) -> WebhookEndpoint:
+        """Add a secret, and return it in `secret`. The previous one stays valid for 24 hours.
+
+        A repetition within 24 hours returns the same secret. With `end_previous`, the previous secret ends now, and no
+        secret is added. Raises NotFound.
+        """
+        path = f"{_webhook_path(endpoint_id)}/rotate-secret"
+        call = Call(method="POST", path=path, body={"end_previous": end_previous})
+        return read(WebhookEndpoint, await self._caller.send(call))
+
+    async def webhook_deliveries(self, endpoint_id: str) -> AsyncIterator[WebhookDelivery]:
+        """Yield the deliveries whose first attempt failed, the newest events first. Raises NotFound."""
+        path = f"{_webhook_path(endpoint_id)}/deliveries"
+        async for page in self._pages(WebhookDeliveryPage, path, [("limit", str(PAGE_SIZE))]):
+            for delivery in page.items:
+                yield delivery
+
+    async def redeliver_webhook(self, endpoint_id: str, delivery_id: str) -> WebhookDelivery:
+        """Attempt a delivery again now. Raises NotFound, and Conflict if the endpoint receives nothing."""
+        path = f"{_webhook_path(endpoint_id)}/deliveries/{quote(delivery_id, safe='')}/redeliver"
+        return read(WebhookDelivery, await self._caller.send(Call(method="POST", path=path)))
+
+    async def replay_webhook_events(
+        self, endpoint_id: str, since: datetime, *, until: datetime | None = None
+    ) -> WebhookEndpoint:
+        """Send the events between two times again, by default those up to now. `replaying` is their number.
+
+        Raises NotFound, Conflict if the endpoint receives nothing, and ValueError for a time without a zone.
+        """
+        body = {"since": _instant(since)} | ({} if until is None else {"until": _instant(until)})
+        call = Call(method="POST", path=f"{_webhook_path(endpoint_id)}/replay", body=body)
+        return read(WebhookEndpoint, await self._caller.send(call))
+
     async def _pages(self, model: type[P], path: str, filters: Iterable[tuple[str, str]]) -> AsyncIterator[P]:
         """Yield the pages of a list, each with the cursor of the one before."""
         params: tuple[tuple[str, str], ...] = tuple(filters)
@@ -450,6 +563,15 @@ def _instant(at: datetime) -> str:
     if at.tzinfo is None:
         raise ValueError(f"{at} has no time zone")
     return at.astimezone(UTC).isoformat()
+
+
+def _webhook_path(endpoint_id: str) -> str:
+    return f"{WEBHOOKS}/{quote(endpoint_id, safe='')}"
+
+
+def _endpoint(url: str, types: Collection[EventType | str], description: str, *, enabled: bool) -> dict[str, object]:
+    """Return the settings of a webhook endpoint."""
+    return {"url": url, "types": [str(each) for each in types], "description": description, "enabled": enabled}
 
 
 def _product_path(sku: str) -> str:

@@ -4,6 +4,7 @@ OrderClientError
 ├── Unreachable           no response in time: the request may or may not have taken effect
 ├── UnexpectedAnswer      the response is not one that this API returns
 ├── StillOpen             the order did not reach the expected state within the time-out
+├── InvalidWebhook        a request to a receiver has no valid signature (`order_client.webhooks`)
 ├── EndedOtherwise        the order ended in another state, and can no longer reach the expected one
 └── Problem               error response of the API (RFC 9457)
     ├── InvalidRequest    400, 413 and similar: `errors` lists the invalid parts of the request
@@ -11,8 +12,8 @@ OrderClientError
     ├── Forbidden         403: the token lacks the required scope
     ├── NotFound          404: the order or product does not exist, or belongs to another customer
     ├── PositionExpired   410: events after the position may be missing; begin again as its docstring says
-    ├── Conflict          409: reference_taken, not_cancellable, insufficient_stock, stock_shards_reduced
-    ├── VersionMismatch   412: the order now has `current_version`
+    ├── Conflict          409: such as reference_taken, not_cancellable, insufficient_stock
+    ├── VersionMismatch   412: the order or endpoint now has `current_version`
     ├── Unprocessable     422: unknown_sku, currency_mismatch, idempotency_key_reused
     ├── RateLimited       429: too many requests, after all retries
     └── Unavailable       408, 5xx: temporarily unavailable, after all retries

@@ -229,6 +229,82 @@ class ProductPage(_Resource):
     has_more: bool
 
 
+class EndpointState(StrEnum):
+    UNVERIFIED = "unverified"
+    ACTIVE = "active"
+    FAILING = "failing"
+    DISABLED = "disabled"
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class WebhookAttempt(_Resource):
+    """One request to a receiver. It succeeded if `status` is 200 to 299 and `error` is None."""
+
+    at: AwareDatetime
+    status: int | None
+    error: str | None
+    milliseconds: int
+    response: str
+
+
+class WebhookEndpoint(_Resource):
+    """Endpoint that receives the events of all orders of the tenant; `types` is empty for all types.
+
+    `secret` is set in the result of `create_webhook_endpoint` and `rotate_webhook_secret` only, and `verification` in
+    that of a call that sent a challenge.
+    """
+
+    id: str
+    url: str
+    types: tuple[Annotated[EventType | str, Field(union_mode="left_to_right")], ...]
+    description: str
+    state: Annotated[EndpointState | str, Field(union_mode="left_to_right")]
+    disabled_reason: str | None
+    failing_since: AwareDatetime | None
+    failures: int
+    waiting: int
+    replaying: int
+    delivered_at: AwareDatetime | None
+    missed_at: AwareDatetime | None
+    version: int
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    previous_secret_expires_at: AwareDatetime | None
+    secret: str | None = Field(repr=False)
+    verification: WebhookAttempt | None
+
+
+class WebhookEndpointPage(_Resource):
+    items: tuple[WebhookEndpoint, ...]
+    next_cursor: str | None
+    has_more: bool
+
+
+class WebhookDelivery(_Resource):
+    """Delivery of one event whose first attempt failed."""
+
+    id: str
+    event_id: str
+    type: Annotated[EventType | str, Field(union_mode="left_to_right")]
+    order_id: str
+    state: Annotated[DeliveryState | str, Field(union_mode="left_to_right")]
+    created_at: AwareDatetime
+    next_attempt_at: AwareDatetime | None
+    attempted: int
+    attempts: tuple[WebhookAttempt, ...]
+
+
+class WebhookDeliveryPage(_Resource):
+    items: tuple[WebhookDelivery, ...]
+    next_cursor: str | None
+    has_more: bool
+
+
 class Fault(_Resource):
     """One error in a request. `pointer` is a JSON pointer into the body, or `query:limit`, `path:sku`, `header:…`."""
 

@@ -19,6 +19,8 @@ from order_client.models import (
     TenantEventPage,
     TenantOrder,
     TenantOrderPage,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 from order_client.portal import Blocking
 
@@ -281,3 +283,98 @@ class SyncOrderClient(Blocking):
         for an invalid key.
         """
         return self._run(partial(self._client.adjust_stock, sku, delta, idempotency_key=idempotency_key))
+
+    def create_webhook_endpoint(
+        self,
+        url: str,
+        *,
+        types: Collection[EventType | str] = (),
+        description: str = "",
+        enabled: bool = True,
+        idempotency_key: str | None = None,
+    ) -> WebhookEndpoint:
+        """Create an endpoint that receives the events of all the tenant's orders, or those of `types`.
+
+        The receiver at `url` is challenged at once; `state` and `verification` of the result show whether it answered.
+        Store `secret` of the result. The token needs the scope `webhooks:write`, as for all methods of webhooks.
+        Idempotency keys are as in `place_order`. Raises Conflict for too many endpoints, Unprocessable for a URL that
+        cannot be sent to, and ValueError for an invalid key.
+        """
+        return self._run(
+            partial(
+                self._client.create_webhook_endpoint,
+                url,
+                types=types,
+                description=description,
+                enabled=enabled,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def webhook_endpoints(self) -> Iterator[WebhookEndpoint]:
+        """Yield the webhook endpoints of the tenant, oldest first."""
+        return self._iterate(self._client.webhook_endpoints())
+
+    def get_webhook_endpoint(self, endpoint_id: str) -> WebhookEndpoint:
+        """Return a webhook endpoint with its state. Raises NotFound."""
+        return self._run(partial(self._client.get_webhook_endpoint, endpoint_id))
+
+    def put_webhook_endpoint(
+        self,
+        endpoint_id: str,
+        url: str,
+        *,
+        types: Collection[EventType | str] = (),
+        description: str = "",
+        enabled: bool = True,
+        version: int | None = None,
+    ) -> WebhookEndpoint:
+        """Replace the settings of a webhook endpoint. A new URL, or an endpoint that is enabled, is challenged.
+
+        If `version` is given, the endpoint is changed only if it still has this version. Raises NotFound,
+        VersionMismatch and Unprocessable.
+        """
+        return self._run(
+            partial(
+                self._client.put_webhook_endpoint,
+                endpoint_id,
+                url,
+                types=types,
+                description=description,
+                enabled=enabled,
+                version=version,
+            )
+        )
+
+    def delete_webhook_endpoint(self, endpoint_id: str) -> WebhookEndpoint:
+        """Delete a webhook endpoint, and return it as it was. Raises NotFound, also if it is deleted already."""
+        return self._run(partial(self._client.delete_webhook_endpoint, endpoint_id))
+
+    def verify_webhook_endpoint(self, endpoint_id: str) -> WebhookEndpoint:
+        """Challenge the receiver again; the endpoint is active if it answers. Raises NotFound."""
+        return self._run(partial(self._client.verify_webhook_endpoint, endpoint_id))
+
+    def rotate_webhook_secret(self, endpoint_id: str, *, end_previous: bool = False) -> WebhookEndpoint:
+        """Add a secret, and return it in `secret`. The previous one stays valid for 24 hours.
+
+        A repetition within 24 hours returns the same secret. With `end_previous`, the previous secret ends now, and no
+        secret is added. Raises NotFound.
+        """
+        return self._run(partial(self._client.rotate_webhook_secret, endpoint_id, end_previous=end_previous))
+
+    def webhook_deliveries(self, endpoint_id: str) -> Iterator[WebhookDelivery]:
+        """Yield the deliveries whose first attempt failed, the newest events first. Raises NotFound."""
+        return self._iterate(self._client.webhook_deliveries(endpoint_id))
+
+    def redeliver_webhook(self, endpoint_id: str, delivery_id: str) -> WebhookDelivery:
+        """Attempt a delivery again now. Raises NotFound, and Conflict if the endpoint receives nothing."""
+        return self._run(partial(self._client.redeliver_webhook, endpoint_id, delivery_id))
+
+    def replay_webhook_events(
+        self, endpoint_id: str, since: datetime, *, until: datetime | None = None
+    ) -> WebhookEndpoint:
+        """Send the events between two times again, by default those up to now. `replaying` is their number.
+
+        Raises NotFound, Conflict if the endpoint receives nothing, and ValueError for a time without a zone.
+        """
+        return self._run(partial(self._client.replay_webhook_events, endpoint_id, since, until=until))

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from devstack.issuer import Issuer
+from devstack.receiver import Receiver, serve_receiver
 from order_client import Order, OrderClient, OrderClientError
 from order_shared.domain.money.currencies import format_amount
 
@@ -24,6 +25,7 @@ DECLINED_CARD = "pm_card_chargeDeclined"
 SINGLE_ORDERS = 5
 BURST_CONNECTIONS = 32
 END_EVENTS = frozenset({"order.confirmed.v1", "order.rejected.v1"})
+CONFIRMED = "order.confirmed.v1"
 DEADLINE_SECONDS = 120.0
 
 T = TypeVar("T")
@@ -64,6 +66,8 @@ async def run_demo(api: str, issuer: Issuer, burst: int, on_progress: Callable[[
             on_progress("single orders", len(rows), 6)
             rows += await _burst(shop, burst, on_progress)
             rows.append(await _events(shop, position, SINGLE_ORDERS + burst, on_progress))
+            async with OrderClient(api, issuer.token(TENANT, "shop", "webhooks:write")) as owner:
+                rows.append(await _webhook(shop, owner))
     except OrderClientError as error:
         raise DemoFailed(f"unexpected response of the API: {error}") from error
     return rows
@@ -120,6 +124,23 @@ async def _cancelled(shop: OrderClient) -> list[Row]:
     order = await shop.wait_for_end(order.id, timeout=DEADLINE_SECONDS, until={"cancelled"})
     expect(await _available(shop, NORMAL_SKU) == before, "the stock of a cancelled order was not returned")
     return [Row.of("cancelled", order, "refunded, stock returned")]
+
+
+async def _webhook(shop: OrderClient, owner: OrderClient) -> Row:
+    """Receive the end of an order as a signed webhook."""
+    async with serve_receiver(Receiver()) as receiver:
+        endpoint = await owner.create_webhook_endpoint(receiver.url, types=[CONFIRMED], description="demonstration")
+        expect(endpoint.state == "active", f"the webhook endpoint is {endpoint.state}: {endpoint.verification}")
+        receiver.secrets = [str(endpoint.secret)]
+        placed = await shop.place_order({NORMAL_SKU: 1})
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                found = await receiver.event_of(placed.id)
+        except TimeoutError:
+            raise DemoFailed(f"no webhook of {placed.id} arrived within {DEADLINE_SECONDS:.0f} s") from None
+        finally:
+            await owner.delete_webhook_endpoint(endpoint.id)
+    return Row(what="webhook", order=placed.id, status="confirmed", remark=f"{CONFIRMED}, {found.verdict}")
 
 
 async def _burst(shop: OrderClient, size: int, on_progress: Callable[[str, int, int], None]) -> list[Row]:

@@ -99,7 +99,8 @@ class Issuer:
     def serve(self, host: str = LOOPBACK, port: int = 0, *, client_secret: str | None = None) -> Iterator[str]:
         """Serve the key set at every path while the block runs; yield its URL. Port 0 selects a free port.
 
-        With `client_secret`, a POST that contains it returns a token for the `tenant` and `customer` of its form.
+        With `client_secret`, a POST that contains it returns a token for the `tenant` and `customer` of its form,
+        with the scopes in `scope`.
         """
         issuer = self
 
@@ -116,7 +117,7 @@ class Issuer:
                 elif form.get("grant_type") != "client_credentials" or not form.keys() >= {"tenant", "customer"}:
                     self._respond(400, {"error": "invalid_request"})
                 else:
-                    token = issuer.token(form["tenant"], form["customer"])
+                    token = issuer.token(form["tenant"], form["customer"], form.get("scope", ALL_SCOPES))
                     self._respond(
                         200, {"access_token": token, "token_type": "Bearer", "expires_in": DEFAULT_TTL_SECONDS}
                     )

@@ -18,7 +18,7 @@ from devstack.address import LOOPBACK
 from devstack.emulator import readiness_url, start_emulator
 from devstack.event_repair import append_missing_events
 from devstack.issuer import AUDIENCE, ISSUER, SCOPE_CLAIMS, Issuer
-from devstack.kept_data import KeptData
+from devstack.kept_data import KeptData, new_cursor_secret, new_webhook_key
 from devstack.payments.options import API_KEY
 from devstack.payments.process import start_payments
 from devstack.probe import is_ready
@@ -69,7 +69,7 @@ def local_settings(endpoint: str) -> Settings:
     )
 
 
-def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[str, str]:
+def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str, webhook_keys: str) -> dict[str, str]:
     """Return the environment variables of the services, without the address of the payment sandbox.
 
     Containers use `env/local.env` instead.
@@ -84,6 +84,8 @@ def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[st
         "ORDER_JWT_SCOPE_CLAIMS": SCOPE_CLAIMS,
         "ORDER_JWKS_URL": jwks_url,
         "ORDER_CURSOR_SECRETS": cursor_secrets,
+        "ORDER_WEBHOOK_KEYS": webhook_keys,
+        "ORDER_WEBHOOK_LOCAL_RECEIVERS": "true",
         "ORDER_RECEIVE_WAIT_SECONDS": "1",  # the emulator still receives messages for a cancelled long poll
         "ORDER_DRAIN_SECONDS": "10",
         "ORDER_PAYMENT_API_KEY": API_KEY,
@@ -243,9 +245,12 @@ def running_infrastructure(
         emulator, endpoint = tried(partial(start_emulator, group, port, data=folder), options)
         prepare(endpoint, options)
         client_secret = secrets.token_hex(32)
-        cursor_secret = secrets.token_hex(32) if data is None else data.cursor_secret()
+        cursor_secret = new_cursor_secret() if data is None else data.cursor_secret()
+        webhook_key = new_webhook_key() if data is None else data.webhook_key()
         with issuer.serve(port=options.ports.get("issuer", 0), client_secret=client_secret) as jwks_url:
-            settings = service_settings(aws=endpoint, jwks_url=jwks_url, cursor_secrets=cursor_secret)
+            settings = service_settings(
+                aws=endpoint, jwks_url=jwks_url, cursor_secrets=cursor_secret, webhook_keys=webhook_key
+            )
             yield Stack(
                 group=group,
                 issuer=issuer,

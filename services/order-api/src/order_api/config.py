@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from aws_json_client.proxies import proxy_for
-from order_shared.runtime.config import Environment, Settings
+from order_shared.runtime.config import Environment
+from order_shared.runtime.webhooks import WebhookSettings
 
 MIN_SECRET_LENGTH = 16
 
@@ -15,7 +16,7 @@ ClaimName = Annotated[
 ]
 
 
-class ApiSettings(Settings):
+class ApiSettings(WebhookSettings):
     jwt_issuer: Annotated[str, Field(min_length=1, examples=["https://login.example.com/"])]
     """Required `iss` claim of a token."""
     jwt_audience: Annotated[tuple[str, ...], Field(min_length=1, title="a list of names", examples=["orders"])]

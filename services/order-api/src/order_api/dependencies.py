@@ -28,6 +28,8 @@ from order_api.regions import NotHomeRegion
 from order_api.schemas import V1
 from order_api.sentences import EXAMPLES, RULES, faults_of
 from order_api.tenant_order.service import TenantOrderService
+from order_api.webhook.delivery_service import DeliveryService
+from order_api.webhook.service import WebhookService
 from order_shared.domain.errors import PlatformError
 from order_shared.runtime.readiness import Readiness
 
@@ -47,6 +49,9 @@ class Services:
     events: EventService
     event_streams: EventStreams
     products: ProductService
+    webhooks: WebhookService | None
+    webhook_deliveries: DeliveryService | None
+    """None if this environment sends no webhooks."""
     tokens: TokenVerifier
     readiness: Readiness
     lifecycle: Lifecycle
@@ -86,24 +91,27 @@ class Access:
 
     scope: str
     errors: tuple[type[PlatformError], ...] = ()
+    reads: bool = False
+    """True for an endpoint that changes nothing although its scope allows changes."""
 
     @property
     def writes(self) -> bool:
         """Return whether the endpoint changes data."""
-        return self.scope.endswith(":write")
+        return self.scope.endswith(":write") and not self.reads
 
 
 _ACCESS: dict[Callable[..., Any], Access] = {}
 
 
-def requires(scope: str, *errors: type[PlatformError]) -> Callable[[Endpoint], Endpoint]:
+def requires(scope: str, *errors: type[PlatformError], reads: bool = False) -> Callable[[Endpoint], Endpoint]:
     """Declare an endpoint's scope and errors. Its route must be a ScopedRoute.
 
     Declare only errors specific to the endpoint. Errors common to every request with a token need no declaration.
+    With `reads`, the endpoint changes nothing although its scope allows changes.
     """
 
     def declare(endpoint: Endpoint) -> Endpoint:
-        _ACCESS[endpoint] = Access(scope, errors)
+        _ACCESS[endpoint] = Access(scope, errors, reads)
         return endpoint
 
     return declare

@@ -42,7 +42,7 @@ KEY_HEADER: dict[str, Any] = {
             "name": HEADER,
             "in": "header",
             "description": "Required. For 24 hours a request with the same key and body takes effect once. A "
-            "repetition returns the order or product as it is now.",
+            "repetition returns the order, product or endpoint as it is now.",
             "schema": {"type": "string"},
         }
     ]

@@ -31,6 +31,9 @@ from order_api.product.service import ProductService
 from order_api.routes import LOCAL_ROUTES, REFERENCE_ROUTES, ROUTES
 from order_api.server import make_server
 from order_api.tenant_order.service import TenantOrderService
+from order_api.webhook.challenges import CHALLENGE_SECONDS, Challenges
+from order_api.webhook.delivery_service import DeliveryService
+from order_api.webhook.service import WebhookService
 from order_pages.headers import PageHeaders
 from order_shared.domain.clock import Clock, UniqueClock
 from order_shared.messaging.publisher import MessagePublisher, Publisher
@@ -41,6 +44,7 @@ from order_shared.runtime.readiness import Readiness
 from order_shared.runtime.sockets import listen
 from order_shared.runtime.tracing import open_tracing
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
+from order_shared.webhook_http.sender import WebhookSender, open_sender
 
 log = structlog.get_logger(__name__)
 
@@ -55,8 +59,12 @@ def create_app(
     keys: KeySource | None = None,
     clock: Clock | None = None,
     tracing: Tracing = NO_TRACING,
+    sender: WebhookSender | None = None,
 ) -> FastAPI:
-    """Return the application. It opens the AWS adapters at its start unless `adapters` are passed, as tests do."""
+    """Return the application. It opens the AWS adapters at its start unless `adapters` are passed, as tests do.
+
+    `sender` sends the challenges of webhook endpoints; by default a sender that is opened at the start.
+    """
     metrics = ApiMetrics()
     metrics.name_build("order-api", settings.commit)
     lifecycle = Lifecycle()
@@ -72,6 +80,7 @@ def create_app(
         async with (
             opening as parts,
             open_session() as http,
+            nullcontext(sender) if sender else _sender(settings) as challenger,
             aclosing(tracing),
         ):
             publisher = tracing.publisher(
@@ -83,7 +92,9 @@ def create_app(
                 )
             )
             verifier = TokenVerifier(keys or _key_source(settings, http), token_rules(settings))
-            services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock(), lifecycle, buckets)
+            services = _wire(
+                settings, parts, verifier, publisher, metrics, clock or UniqueClock(), lifecycle, buckets, challenger
+            )
             app.state.services = services
             yield
             await services.event_streams.aclose()
@@ -170,6 +181,7 @@ def _wire(
     clock: Clock,
     lifecycle: Lifecycle,
     buckets: TenantBuckets,
+    sender: WebhookSender | None,
 ) -> Services:
     cursors = CursorCodec([secret.get_secret_value() for secret in settings.cursor_secrets])
     events = EventService(adapters.event_reader, adapters.orders, cursors, buckets, on_unreadable=metrics.unreadable)
@@ -180,6 +192,7 @@ def _wire(
         on_refused=lambda limit: metrics.refused.labels(limit).inc(),
     )
     metrics.streams.set_function(lambda: len(streams))
+    webhooks = None if sender is None else _webhooks(settings, adapters, sender, cursors, clock)
     return Services(
         orders=OrderService(
             adapters.orders,
@@ -199,12 +212,39 @@ def _wire(
         events=events,
         event_streams=streams,
         products=ProductService(adapters.inventory, cursors, clock, on_unreadable=metrics.unreadable),
+        webhooks=webhooks,
+        webhook_deliveries=None
+        if webhooks is None
+        else DeliveryService(webhooks, adapters.endpoints, adapters.event_reader, cursors),
         tokens=verifier,
         readiness=Readiness(required={"dynamodb": adapters.orders.ping}, optional={"sqs": adapters.queue.ping}),
         lifecycle=lifecycle,
         metrics=metrics,
         home_elsewhere=settings.home_elsewhere,
     )
+
+
+def _webhooks(
+    settings: ApiSettings, adapters: Adapters, sender: WebhookSender, cursors: CursorCodec, clock: Clock
+) -> WebhookService | None:
+    box = settings.secret_box
+    if box is None:
+        return None
+    return WebhookService(
+        adapters.endpoints,
+        adapters.event_reader,
+        Challenges(sender, clock),
+        box,
+        cursors,
+        clock,
+        local_receivers=settings.webhook_local_receivers,
+    )
+
+
+def _sender(settings: ApiSettings) -> AbstractAsyncContextManager[WebhookSender | None]:
+    if not settings.webhook_keys:
+        return nullcontext()
+    return open_sender(local_receivers=settings.webhook_local_receivers, seconds=CHALLENGE_SECONDS)
 
 
 def run() -> None:

@@ -25,11 +25,18 @@ from order_api.reader import Fault, InvalidRequest, UnsupportedMediaType, shorte
 from order_api.regions import NotHomeRegion
 from order_api.schemas import V1, Int64
 from order_api.sentences import MAX_FAULTS, RULES, faults_of
+from order_api.webhook.exceptions import UrlNotAllowed, VerifyFirst, WebhooksNotAvailable
 from order_shared.domain.errors import PlatformError, StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyKeyReused
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
 from order_shared.domain.money.charges import AmountNotChargeable
 from order_shared.domain.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
+from order_shared.domain.webhook.exceptions import (
+    DeliveryNotFound,
+    EndpointNotFound,
+    TooManyDeliveries,
+    TooManyEndpoints,
+)
 from order_shared.storage.item_schema import UnknownItemVersion
 
 log = structlog.get_logger(__name__)
@@ -69,7 +76,7 @@ class Problem(BaseModel):
     errors: list[ProblemError] = Field([], description=f"The first {MAX_FAULTS} errors in the request.")
     request_id: str
     retryable: bool = Field(description="Whether the same request may succeed later without changes.")
-    current_version: Int64 | None = Field(None, description="With `version_mismatch`: the order's current version.")
+    current_version: Int64 | None = Field(None, description="With `version_mismatch`: the current version.")
     home_region: str | None = Field(None, description="With `not_home_region`: the region to send the request to.")
 
 
@@ -150,7 +157,26 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
         status=HTTPStatus.CONFLICT, code="not_cancellable", title="The order cannot be cancelled"
     ),
     VersionMismatch: ProblemKind(
-        status=HTTPStatus.PRECONDITION_FAILED, code="version_mismatch", title="The order's version does not match"
+        status=HTTPStatus.PRECONDITION_FAILED, code="version_mismatch", title="The version does not match"
+    ),
+    WebhooksNotAvailable: ProblemKind(
+        status=HTTPStatus.NOT_FOUND, code="webhooks_not_available", title="This environment sends no webhooks"
+    ),
+    EndpointNotFound: ProblemKind(
+        status=HTTPStatus.NOT_FOUND, code="webhook_endpoint_not_found", title="Webhook endpoint not found"
+    ),
+    DeliveryNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="delivery_not_found", title="Delivery not found"),
+    TooManyEndpoints: ProblemKind(
+        status=HTTPStatus.CONFLICT, code="too_many_webhook_endpoints", title="Too many webhook endpoints"
+    ),
+    TooManyDeliveries: ProblemKind(
+        status=HTTPStatus.CONFLICT, code="too_many_deliveries", title="Too many deliveries wait"
+    ),
+    VerifyFirst: ProblemKind(
+        status=HTTPStatus.CONFLICT, code="webhook_endpoint_inactive", title="The webhook endpoint receives no events"
+    ),
+    UrlNotAllowed: ProblemKind(
+        status=HTTPStatus.UNPROCESSABLE_ENTITY, code="url_not_allowed", title="Webhooks cannot be sent to this URL"
     ),
     IdempotencyKeyReused: ProblemKind(
         status=HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -200,6 +226,7 @@ POINTERS: Mapping[type[PlatformError], str] = {
     AmountNotChargeable: "/payment_token",
     InsufficientStock: "/delta",
     StockShardsShrunk: "/stock_shards",
+    UrlNotAllowed: "/url",
 }
 """Place of an error that is always at the same place."""
 

@@ -11,9 +11,10 @@ from order_api.pages.views import local_router, reference_router
 from order_api.pages.views import router as pages
 from order_api.product.views import router as products
 from order_api.tenant_order.views import router as tenant_orders
+from order_api.webhook.views import router as webhooks
 
 ROUTES: Sequence[BaseRoute] = [
-    route for router in (orders, tenant_orders, events, products, health, pages) for route in router.routes
+    route for router in (orders, tenant_orders, events, webhooks, products, health, pages) for route in router.routes
 ]
 """Each has its full path, so every application shares them; `include_router` would build each route again."""
 

@@ -13,12 +13,14 @@ from pydantic import BaseModel
 
 from order_api.order.metadata import MAX_BYTES, MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_LENGTH
 from order_api.reader import Fault, escape_pointer, shorten
+from order_api.webhook.limits import MAX_DESCRIPTION_LENGTH
 from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE
 from order_shared.domain.money.currencies import DECIMALS
 from order_shared.domain.order.events import EventType
 from order_shared.domain.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, OrderStatus
 from order_shared.runtime.validation import first_control
 from order_shared.tables import MAX_STOCK_SHARDS
+from order_shared.webhook_http.addresses import MAX_URL_LENGTH
 
 MAX_FAULTS = 100
 EXAMPLES: Mapping[str, str] = {
@@ -26,6 +28,9 @@ EXAMPLES: Mapping[str, str] = {
     "OrderLineIn": '{"sku": "TEA-GREEN-100", "quantity": 2}',
     "ProductIn": '{"name": "Green tea, 100 g", "unit_price": 590, "currency": "EUR"}',
     "StockIn": '{"delta": 100}',
+    "WebhookEndpointIn": '{"url": "https://shop.example.com/webhooks", "types": ["order.confirmed.v1"]}',
+    "RotateSecretIn": '{"end_previous": true}',
+    "ReplayIn": '{"since": "2026-01-31T09:05:00Z"}',
 }
 """A right value of each model, as JSON."""
 
@@ -65,6 +70,14 @@ RULES: Mapping[str, str] = {
     "sort": "sort is -created_at or created_at",
     "if-match": _TAGS.format(header="If-Match"),
     "if-none-match": _TAGS.format(header="If-None-Match"),
+    "url": f"a URL has 1 to {MAX_URL_LENGTH:,} characters, such as https://shop.example.com/webhooks",
+    "types": f"types is a list of at most {len(EventType)} types, each one of {', '.join(EventType)}",
+    "description": f"a description has at most {MAX_DESCRIPTION_LENGTH} characters, such as ERP",
+    "enabled": "enabled is true or false",
+    "end_previous": "end_previous is true or false",
+    "since": _TIME,
+    "until": _TIME,
+    "delivery_id": "a delivery_id is the id of a listed delivery, such as 1042",
     "order-customer": "send one Order-Customer header with the customer's subject: 1 to 255 characters of printable "
     "ASCII, such as ada",
 }
@@ -77,6 +90,8 @@ NOUNS: Mapping[str, str] = {
     "customer": "a customer",
     "cursor": "a cursor",
     "after": "a position",
+    "url": "a URL",
+    "description": "a description",
     METADATA_VALUE: METADATA_VALUE,
 }
 SECRET = frozenset({"payment_token", "cursor", "after"})
@@ -179,6 +194,8 @@ def _too_many(mistake: Mistake) -> str:
     limit, length = mistake.context.get("max_length", 0), mistake.context.get("actual_length") or len(mistake.value)
     if mistake.name == "metadata":
         return f"metadata has at most {limit} keys; you sent {length:,}"
+    if mistake.name == "types":
+        return f"{mistake.rule}; you sent {length:,}"
     return f"{mistake.name} has at most {limit:,} entries, before those of the same SKU are merged; you sent {length:,}"
 
 
@@ -194,7 +211,7 @@ def _choice(mistake: Mistake) -> str:
     return (
         mistake.rule
         + mistake.sent
-        + did_you_mean(str(mistake.value), EventType if mistake.name == "type" else OrderStatus)
+        + did_you_mean(str(mistake.value), EventType if mistake.name in {"type", "types"} else OrderStatus)
     )
 
 

@@ -29,11 +29,12 @@ KEY_LIFETIME = timedelta(hours=24)
 class RecordKind(StrEnum):
     ORDER = "order"
     STOCK = "stock"
+    ENDPOINT = "endpoint"
     REFERENCE = "reference"
 
 
 class RecordTaken(DomainError):
-    """A record with this key already exists. Read the record to find the order or product that owns it."""
+    """A record with this key already exists. Read the record to find what owns it."""
 
 
 class IdempotencyKeyReused(DomainError):
@@ -43,7 +44,8 @@ class IdempotencyKeyReused(DomainError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyRecord:
-    """Idempotency record. `key` is the item's hash key; `subject` is the id of the order, or the SKU, that owns it.
+    """Idempotency record. `key` is the item's hash key; `subject` is the id of the order or of the webhook
+    endpoint, or the SKU, that owns it.
 
     `fingerprint` distinguishes requests with the same key; it is None for a reference. `expires_at` is in epoch
     seconds; None means that the record never expires.

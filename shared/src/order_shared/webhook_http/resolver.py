@@ -24,6 +24,7 @@ class NameNotFound(OSError):
 class Lookup(Protocol):
     async def __call__(self, host: str) -> Sequence[tuple[socket.AddressFamily, str]]:
         """Return the addresses of a name. Raises NameNotFound."""
+        ...
 
     async def close(self) -> None: ...
 

@@ -33,6 +33,7 @@ DNS_CACHE_SECONDS = 10
 class WebhookSender(Protocol):
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
         """Send one request and return its result. Raises nothing that a receiver causes."""
+        ...
 
 
 @asynccontextmanager

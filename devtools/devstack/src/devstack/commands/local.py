@@ -23,6 +23,7 @@ from devstack.issuer import ALL_SCOPES, DEFAULT_TTL_SECONDS, BrokenKey, Issuer
 from devstack.kept_data import DataOutdated
 from devstack.ports import PortTaken
 from devstack.processes import ChildFailed
+from devstack.receiver import Received, Receiver, serve_receiver
 from devstack.seed import SeedFileInvalid, SeedProduct, default_files, load, read_products
 from devstack.stack import ISSUER_KEY_FILE, Stack, published, running_stack
 from order_shared.runtime.config import Settings
@@ -116,6 +117,41 @@ def token(
     """Print a signed development token for the API of the local stack."""
     with _reported_failures():
         typer.echo(Issuer.at(usable(state) / ISSUER_KEY_FILE).token(tenant, customer, scope, ttl))
+
+
+@app.command()
+def receiver(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 selects a free one.")] = 9000,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(envvar="WEBHOOK_SECRET", help="Secret of the endpoint, whsec_…; repeat it for a second one."),
+    ] = None,
+    body: Annotated[bool, typer.Option("--body", help="Print the body of each request too.")] = False,
+) -> None:
+    """Receive webhooks on this machine until Ctrl-C, answer challenges, and show the signature of each request.
+
+    Without --secret every request is accepted; with it, one without a valid signature is refused.
+
+    \b
+    orderctl local receiver --port 9000
+    """
+
+    def show(received: Received) -> None:
+        signatures = received.headers["webhook-signature"].split()
+        console.print(f"{received.headers['webhook-id']}  {received.verdict}")
+        for each in signatures:
+            console.print(f"    {each}", style="dim")
+        if body:
+            console.print(f"    {received.body}")
+
+    async def serve() -> None:
+        async with serve_receiver(Receiver(secrets=secret or (), on_request=show), port=port) as started:
+            console.print(f"receiving at {started.url}")
+            await asyncio.Event().wait()
+
+    with _reported_failures():
+        asyncio.run(serve())
 
 
 @app.command()

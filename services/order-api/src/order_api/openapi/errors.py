@@ -32,11 +32,20 @@ from order_api.reader import Fault, UnsupportedMediaType
 from order_api.refusals import DOCUMENTED
 from order_api.regions import NotHomeRegion
 from order_api.sentences import RULES
+from order_api.webhook.exceptions import UrlNotAllowed, VerifyFirst, WebhooksNotAvailable
+from order_api.webhook.schemas import ENDPOINT_ID_EXAMPLE
 from order_shared.domain.errors import PlatformError
 from order_shared.domain.idempotency import IdempotencyKeyReused
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
 from order_shared.domain.money.charges import AmountNotChargeable
 from order_shared.domain.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
+from order_shared.domain.webhook.exceptions import (
+    DeliveryNotFound,
+    EndpointNotFound,
+    TooManyDeliveries,
+    TooManyEndpoints,
+)
+from order_shared.domain.webhook.health import EndpointState
 from order_shared.storage.event_log.read import ExpiredReason
 
 CONNECTION_CODES = frozenset(refusal.kind.code for refusal in DOCUMENTED)
@@ -77,6 +86,13 @@ _SAMPLES: tuple[PlatformError, ...] = (
     AmountNotChargeable("0.30 EUR is below 0.50 EUR, the payment provider's minimum"),
     NotCancellable(REJECTED),
     VersionMismatch(CONFIRMED.version),
+    WebhooksNotAvailable(),
+    EndpointNotFound(ENDPOINT_ID_EXAMPLE),
+    DeliveryNotFound(ENDPOINT_ID_EXAMPLE, 1042),
+    TooManyEndpoints(),
+    TooManyDeliveries(ENDPOINT_ID_EXAMPLE),
+    VerifyFirst(ENDPOINT_ID_EXAMPLE, EndpointState.UNVERIFIED),
+    UrlNotAllowed("url must have a public address"),
     IdempotencyKeyReused(),
     RateLimited(1),
     TooManyStreams(500),
@@ -87,7 +103,14 @@ _SAMPLES: tuple[PlatformError, ...] = (
 SAMPLES: Mapping[str, PlatformError] = {PROBLEMS[type(sample)].code: sample for sample in _SAMPLES}
 """Example errors, by problem code."""
 
-WRONG: Mapping[str, str] = {"sku": "-", "q": r"\u0085", "if-match": "1", "if-none-match": "1", "order-customer": ""}
+WRONG: Mapping[str, str] = {
+    "sku": "-",
+    "q": r"\u0085",
+    "if-match": "1",
+    "if-none-match": "1",
+    "order-customer": "",
+    "delivery_id": "-1",
+}
 """Wrong values of parameters, for the example errors."""
 
 DETAILS: Mapping[str, str] = {
@@ -173,8 +196,11 @@ def _fault(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Fault | 
     """Return a possible validation error of the operation, or None if no input can be invalid."""
     if "requestBody" in operation:
         model = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-        name = schemas[model]["required"][0]
-        return Fault(pointer=f"/{name}", code="missing", detail=f"{name} is missing: {RULES[name]}")
+        if required := schemas[model].get("required"):
+            name = required[0]
+            return Fault(pointer=f"/{name}", code="missing", detail=f"{name} is missing: {RULES[name]}")
+        name = next(iter(schemas[model]["properties"]))
+        return Fault(pointer=f"/{name}", code="bool_type", detail=f"{RULES[name]}; you sent 1")
     parameters = operation["parameters"]
     faults = (
         _parameter_fault(each) for each in parameters if each["name"] != "Idempotency-Key"

@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-
-from pydantic import BaseModel
 
 from order_api.cursors import CursorCodec
 from order_api.event.response import MEDIA_TYPE as EVENT_STREAM
@@ -14,9 +12,12 @@ from order_api.event.schemas import EventOut, EventPage, TenantEventOut, TenantE
 from order_api.event.service import Feed
 from order_api.event.stream import HEARTBEAT, message
 from order_api.health.lifecycle import Phase
+from order_api.openapi.samples import BodyExamples, Samples, link, to_json
+from order_api.openapi.webhook_examples import WEBHOOK_SAMPLES
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage
 from order_api.product.schemas import ProductIn, ProductOut, ProductPage, StockedProductOut, StockIn
 from order_api.tenant_order.schemas import TenantOrderOut, TenantOrderPage
+from order_api.webhook.schemas import ENDPOINT_ID_EXAMPLE
 from order_shared.documents.asyncapi import EXAMPLE_ORDER, EXAMPLE_PRODUCTS, PLACED_AT
 from order_shared.domain.clock import to_text
 from order_shared.domain.inventory.models import StockedProduct
@@ -65,6 +66,8 @@ TENANT_CURSOR = CursorCodec(["the document's"]).encode(EXAMPLE_ORDER.order_id, {
 PARAMETERS: Mapping[str, Any] = {
     "order_id": EXAMPLE_ORDER.order_id,
     "sku": SKU,
+    "endpoint_id": ENDPOINT_ID_EXAMPLE,
+    "delivery_id": "1042",
     "Idempotency-Key": IDEMPOTENCY_KEY,
     "Last-Event-Id": POSITION,
     "If-Match": f'"{PENDING.version}"',
@@ -81,39 +84,12 @@ def example_path(path: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: str(PARAMETERS.get(match[1], match[0])), path)
 
 
-@dataclass(frozen=True)
-class BodyExamples:
-    """Description and named examples of a body. `schema` is set if the route does not declare one."""
-
-    description: str
-    examples: Mapping[str, Any]
-    schema: Mapping[str, Any] | None = None
-    media_type: str = "application/json"
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Request body of an operation, its responses by status, and the links from its responses."""
-
-    responses: Mapping[str, BodyExamples]
-    body: BodyExamples | None = None
-    links: Mapping[str, Any] = field(default_factory=dict)
-
-
-def _json(model: BaseModel) -> dict[str, Any]:
-    return model.model_dump(mode="json")
-
-
 def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _order(order: Order) -> dict[str, Any]:
-    return _json(OrderOut.of(order))
-
-
-def _link(operation: str, parameter: str, pointer: str) -> dict[str, Any]:
-    return {"operationId": operation, "parameters": {parameter: f"$response.body#/{pointer}"}}
+    return to_json(OrderOut.of(order))
 
 
 _LINES = [{"sku": line.sku, "quantity": line.quantity} for line in EXAMPLE_ORDER.lines]
@@ -143,10 +119,10 @@ _ORDERS_IN = {
 }
 _PRODUCT_IN = ProductIn(name=PRODUCT.name, unit_price=PRODUCT.unit_price, currency=PRODUCT.currency, stock_shards=1)
 _PRODUCTS = ProductPage(items=[ProductOut.of(each) for each in EXAMPLE_PRODUCTS], next_cursor=None, has_more=False)
-_STOCKED = _json(StockedProductOut.of_stocked(STOCKED))
+_STOCKED = to_json(StockedProductOut.of_stocked(STOCKED))
 _CHANGES = {"delivery": StockIn(delta=100), "loss": StockIn(delta=-3)}
-_ORDER_LINKS = {name: _link(name, "order_id", "id") for name in ("getOrder", "cancelOrder")}
-_PRODUCT_LINKS = {name: _link(name, "sku", "sku") for name in ("getProduct", "adjustStock")}
+_ORDER_LINKS = {name: link(name, "order_id", "id") for name in ("getOrder", "cancelOrder")}
+_PRODUCT_LINKS = {name: link(name, "sku", "sku") for name in ("getProduct", "adjustStock")}
 
 _PART = {"type": "string", "enum": ["ok", "degraded", "unavailable"]}
 HEALTH_SCHEMAS: Mapping[str, Any] = {
@@ -163,6 +139,7 @@ order_http_requests_total{method="POST",route="/v1/orders",status="202"} 42.0
 """
 
 SAMPLES: Mapping[str, Samples] = {
+    **WEBHOOK_SAMPLES,
     "placeOrder": Samples(
         {
             "202": BodyExamples(
@@ -180,8 +157,8 @@ SAMPLES: Mapping[str, Samples] = {
             "200": BodyExamples(
                 "A page of your orders.",
                 {
-                    "page": _json(OrderPage(items=[OrderOut.of(CONFIRMED)], next_cursor=CURSOR, has_more=True)),
-                    "lastPage": _json(OrderPage(items=[], next_cursor=None, has_more=False)),
+                    "page": to_json(OrderPage(items=[OrderOut.of(CONFIRMED)], next_cursor=CURSOR, has_more=True)),
+                    "lastPage": to_json(OrderPage(items=[], next_cursor=None, has_more=False)),
                 },
             )
         }
@@ -191,10 +168,10 @@ SAMPLES: Mapping[str, Samples] = {
             "200": BodyExamples(
                 "A page of the orders of your tenant.",
                 {
-                    "page": _json(
+                    "page": to_json(
                         TenantOrderPage(items=[TenantOrderOut.of(CONFIRMED)], next_cursor=TENANT_CURSOR, has_more=True)
                     ),
-                    "lastPage": _json(TenantOrderPage(items=[], next_cursor=None, has_more=False)),
+                    "lastPage": to_json(TenantOrderPage(items=[], next_cursor=None, has_more=False)),
                 },
             )
         }
@@ -204,9 +181,9 @@ SAMPLES: Mapping[str, Samples] = {
             "200": BodyExamples(
                 "Events of your orders, and the position after them.",
                 {
-                    "page": _json(EventPage(items=[_EVENT], next=POSITION, has_more=True)),
-                    "unreadableOrder": _json(EventPage(items=[_UNREADABLE_EVENT], next=POSITION, has_more=True)),
-                    "nothingNew": _json(EventPage(items=[], next=POSITION, has_more=False)),
+                    "page": to_json(EventPage(items=[_EVENT], next=POSITION, has_more=True)),
+                    "unreadableOrder": to_json(EventPage(items=[_UNREADABLE_EVENT], next=POSITION, has_more=True)),
+                    "nothingNew": to_json(EventPage(items=[], next=POSITION, has_more=False)),
                 },
             )
         }
@@ -216,8 +193,8 @@ SAMPLES: Mapping[str, Samples] = {
             "200": BodyExamples(
                 "Events of the orders of your tenant, and the position after them.",
                 {
-                    "page": _json(TenantEventPage(items=[_TENANT_EVENT], next=TENANT_POSITION, has_more=True)),
-                    "nothingNew": _json(TenantEventPage(items=[], next=TENANT_POSITION, has_more=False)),
+                    "page": to_json(TenantEventPage(items=[_TENANT_EVENT], next=TENANT_POSITION, has_more=True)),
+                    "nothingNew": to_json(TenantEventPage(items=[], next=TENANT_POSITION, has_more=False)),
                 },
             )
         }
@@ -246,7 +223,7 @@ SAMPLES: Mapping[str, Samples] = {
         }
     ),
     "listProducts": Samples(
-        {"200": BodyExamples("A page of the products of your tenant.", {"page": _json(_PRODUCTS)})}
+        {"200": BodyExamples("A page of the products of your tenant.", {"page": to_json(_PRODUCTS)})}
     ),
     "getProduct": Samples({"200": BodyExamples("The product with its available stock.", {"product": _STOCKED})}),
     "putProduct": Samples(

@@ -16,12 +16,16 @@ def _header(description: str, example: str | int, *, required: bool = False, **s
 
 COMPONENTS: dict[str, Any] = {
     "Connection": _header("`close`: the server closes the connection after this response.", "close", const="close"),
-    "ETag": _header("The order's version, for `If-Match` and `If-None-Match`.", f'"{PENDING.version}"', required=True),
+    "ETag": _header(
+        "The version of the order or endpoint, for `If-Match` and `If-None-Match`.",
+        f'"{PENDING.version}"',
+        required=True,
+    ),
     "Idempotent-Replayed": _header(
         "`true` if an earlier request with this `Idempotency-Key` took effect; otherwise absent.", "true", const="true"
     ),
     "Location": _header(
-        "Path of the order.", example_path("/v1/orders/{order_id}"), required=True, format="uri-reference"
+        "Path of what was created.", example_path("/v1/orders/{order_id}"), required=True, format="uri-reference"
     ),
     "Order-Release": _header(
         "Release of the service that handled the request: the commit that it was built from.",

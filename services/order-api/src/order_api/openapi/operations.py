@@ -5,7 +5,8 @@ from typing import Any
 from order_api.auth import ACT_SCOPE
 from order_api.dependencies import CUSTOMER_HEADER, CUSTOMER_PATTERN
 from order_api.idempotency import HEADER, MAX_KEY_LENGTH
-from order_api.openapi.examples import PARAMETERS, SAMPLES, BodyExamples
+from order_api.openapi.examples import PARAMETERS, SAMPLES
+from order_api.openapi.samples import BodyExamples
 
 SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {

@@ -12,6 +12,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "orders", "description": "Place, read, list and cancel orders."},
     {"name": "tenant", "description": "List and search the orders of all customers of a tenant."},
     {"name": "events", "description": "Follow what happens to orders, by a feed or a stream."},
+    {"name": "webhooks", "description": "Have events sent to your servers, signed."},
     {"name": "products", "description": "Products, their prices and their stock."},
     {"name": "health", "description": "For load balancers and monitoring. No token is needed."},
 ]
@@ -23,6 +24,7 @@ SCOPES = {
     "orders:admin": "list the orders of all customers of your tenant, and read their events; in addition to the scopes "
     "above, read and cancel any of them by its id",
     "orders:act": "in addition to the scopes above, act for the customer of your tenant in the header `Order-Customer`",
+    "webhooks:write": "manage the webhook endpoints of your tenant, which receive the events of all its orders",
     "products:read": "read products and their stock",
     "products:write": "create and change products and their stock",
 }

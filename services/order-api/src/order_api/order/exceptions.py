@@ -2,7 +2,7 @@
 
 PlatformError
 ├── UnsupportedSort   no index supports this sort
-├── VersionMismatch   the order does not have the version in If-Match
+├── VersionMismatch   the order or webhook endpoint does not have the version in If-Match
 └── NotCancellable    the order was rejected, or confirmed too long ago
 """
 
@@ -19,7 +19,7 @@ class UnsupportedSort(PlatformError):
 
 class VersionMismatch(PlatformError):
     def __init__(self, current_version: int) -> None:
-        super().__init__(f"the order now has version {current_version}")
+        super().__init__(f"it now has version {current_version}")
         self.current_version = current_version
 
 

@@ -32,9 +32,7 @@ Prefer = Annotated[
 ]
 IfMatch = Annotated[
     _Tags | None,
-    Header(
-        description="Cancel only if the order still has this ETag, so that you cancel the version that you have seen."
-    ),
+    Header(description="Change only the version with this ETag, which is the one that you have seen."),
 ]
 
 ETAG: dict[str, Any] = {"ETag": {}}

@@ -42,6 +42,11 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         cause="The change would make the stock of the product negative.",
         remedy="Read the product to see how many units are available, then remove at most that many.",
     ),
+    "delivery_not_found": Explanation(
+        cause="The webhook endpoint has no delivery with this id: it ended more than seven days ago, or the event was "
+        "delivered at the first attempt.",
+        remedy="List the deliveries to see their ids, or have a range of events sent again.",
+    ),
     "internal_error": Explanation(
         cause="An unexpected error occurred in the service. It has been logged.",
         remedy="Send the same request again, with the same Idempotency-Key. If the error persists, ask for "
@@ -131,6 +136,14 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         remedy="Close a stream, or read the feed instead, which needs no open connection. One stream of the tenant's"
         " events can take the place of one for each customer. Retry-After has the number of seconds to wait.",
     ),
+    "too_many_deliveries": Explanation(
+        cause="As many deliveries as an endpoint may have wait for their next attempt.",
+        remedy="Correct the receiver. The deliveries that wait are then sent without a request of yours.",
+    ),
+    "too_many_webhook_endpoints": Explanation(
+        cause="Your tenant has as many webhook endpoints as it may have.",
+        remedy="Delete an endpoint that is no longer needed.",
+    ),
     "unauthenticated": Explanation(
         cause="The request has no valid bearer token. The member detail has the reason, such as an expired token.",
         remedy="Send Authorization: Bearer with a valid access token of your issuer.",
@@ -152,15 +165,33 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         cause="Path and query have more than 8 KiB.",
         remedy="Send fewer or shorter parameters.",
     ),
+    "url_not_allowed": Explanation(
+        cause="Webhooks are sent over https, to hosts whose addresses are all public. The member detail says what is "
+        "wrong with the URL.",
+        remedy="Use a URL with https and a public host, without a user name, a password and a fragment. To receive "
+        "events on a machine without a public address, use orderctl listen.",
+    ),
     "validation_failed": Explanation(
         cause="The body, a parameter or a header is not valid. The member errors lists each fault with its "
         "place: a JSON pointer into the body, or query:, path: or header: and a name.",
         remedy="Correct each of the faults. The same request fails again.",
     ),
     "version_mismatch": Explanation(
-        cause="The order has changed since you read the version in If-Match. The member current_version has "
-        "its version.",
-        remedy="Read the order again, decide, and send its new ETag.",
+        cause="The order or webhook endpoint has changed since you read the version in If-Match. The member "
+        "current_version has its version.",
+        remedy="Read it again, decide, and send its new ETag.",
+    ),
+    "webhook_endpoint_inactive": Explanation(
+        cause="The webhook endpoint is unverified or disabled, so no events are sent to it.",
+        remedy="Correct the receiver, verify the endpoint, then send the request again.",
+    ),
+    "webhook_endpoint_not_found": Explanation(
+        cause="Your tenant has no webhook endpoint with this id, or it was deleted.",
+        remedy="List the webhook endpoints to see their ids, and check the tenant of the token.",
+    ),
+    "webhooks_not_available": Explanation(
+        cause="This environment is set up without webhooks.",
+        remedy="Read the feed of events, or keep a stream open.",
     ),
 }
 """Explanation by problem code."""

@@ -19,9 +19,11 @@ class CannotOpenSecret(PlatformError):
 class SecretBox(Protocol):
     def seal(self, text: str) -> Sealed:
         """Return the text, encrypted with the newest key."""
+        ...
 
     def open(self, sealed: Sealed) -> str:
         """Return the text that was sealed. Raises CannotOpenSecret."""
+        ...
 
 
 class FernetBox:

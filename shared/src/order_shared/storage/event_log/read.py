@@ -18,11 +18,22 @@ from aiodynamo.operations import Get
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.clock import Clock, utc_now
 from order_shared.domain.errors import PlatformError
+from order_shared.domain.idempotency import to_seconds
 from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.models import Customer
 from order_shared.domain.order.positions import Position
-from order_shared.storage.event_log.items import LOG_KEY, Head, LogPage, head_key, page_key, to_head, to_page, to_state
+from order_shared.storage.event_log.items import (
+    LOG_KEY,
+    RETENTION,
+    Head,
+    LogPage,
+    head_key,
+    page_key,
+    to_head,
+    to_page,
+    to_state,
+)
 from order_shared.tables import TableNames
 
 PAGE_COUNTS = (8, 64, 256)
@@ -99,6 +110,13 @@ class EventLogReader(Protocol):
         """Return the position of the oldest event that has not expired, or the end of the log."""
         ...
 
+    async def since(self, tenant: str, at: datetime) -> Position:
+        """Return the position of the first event that was appended at `at` or later and has not expired.
+
+        If there is none, it is the end of the log.
+        """
+        ...
+
     async def read(self, tenant: str, position: Position, *, limit: int, matching: EventFilter) -> LogSlice:
         """Return up to `limit` events from the position on. Raises PositionExpired.
 
@@ -123,6 +141,22 @@ class DynamoEventLogReader:
             return await self._start()
         oldest = await self._oldest_page(tenant, head)
         return Position(epoch=head.epoch, sequence=head.next if oldest is None else oldest.sequence)
+
+    async def since(self, tenant: str, at: datetime) -> Position:
+        head = await self._head(tenant)
+        if head is None:
+            return await self._start()
+        oldest = await self._oldest_page(tenant, head)
+        low, high = head.next if oldest is None else oldest.sequence, head.next
+        wanted = to_seconds(at + RETENTION)
+        while low < high:
+            middle = (low + high) // 2
+            below = await self._query(tenant, low, middle, 1, descending=True)
+            if below and below[0].expires_at >= wanted:
+                high = below[0].sequence
+            else:
+                low = below[0].end if below else middle + 1
+        return Position(epoch=head.epoch, sequence=low)
 
     async def read(self, tenant: str, position: Position, *, limit: int, matching: EventFilter) -> LogSlice:
         head = await self._head(tenant)

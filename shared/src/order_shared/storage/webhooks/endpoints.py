@@ -17,6 +17,7 @@ from order_shared.aws.dynamodb import Dynamo, FirstAttemptRefused, Item, failed_
 from order_shared.aws.encoding import WriteOperation
 from order_shared.domain.clock import Clock, to_millis, utc_now
 from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.webhook.exceptions import (
     DeliveryNotFound,
     EndpointChanged,
@@ -25,6 +26,7 @@ from order_shared.domain.webhook.exceptions import (
     TooManyEndpoints,
 )
 from order_shared.domain.webhook.models import MAX_ENDPOINTS, MAX_WAITING, Delivery, DeliveryState, Endpoint, Replay
+from order_shared.storage.idempotency_records import get_record, put_record
 from order_shared.storage.webhooks.items import (
     MAX_SEQUENCE,
     delivery_item,
@@ -47,8 +49,12 @@ HEALTH = ("state", "disabled_reason", "failing_since", "failures", "probes", "pr
 class EndpointRepository(Protocol):
     """Port of the endpoints of tenants. Any method may raise StorageUnavailable; a write's outcome is then unknown."""
 
-    async def create(self, endpoint: Endpoint) -> None:
-        """Store a new endpoint. Raises TooManyEndpoints."""
+    async def create(self, endpoint: Endpoint, record: IdempotencyRecord | None = None) -> None:
+        """Store a new endpoint, and with it the record of its request. Raises TooManyEndpoints and RecordTaken."""
+        ...
+
+    async def find_record(self, key: str) -> IdempotencyRecord | None:
+        """Return the idempotency record with this key, even if it has expired."""
         ...
 
     async def get(self, tenant: str, endpoint_id: str) -> Endpoint:
@@ -96,9 +102,10 @@ class DynamoEndpointRepository:
     def __init__(self, dynamo: Dynamo, tables: TableNames, clock: Clock = utc_now) -> None:
         self._dynamo = dynamo
         self._table = tables.webhooks
+        self._records = tables.idempotency
         self._clock = clock
 
-    async def create(self, endpoint: Endpoint) -> None:
+    async def create(self, endpoint: Endpoint, record: IdempotencyRecord | None = None) -> None:
         for _ in range(ATTEMPTS):
             directory = await self._directory(endpoint.tenant)
             ids = directory["ids"]
@@ -107,9 +114,19 @@ class DynamoEndpointRepository:
             if len(ids) >= MAX_ENDPOINTS:
                 raise TooManyEndpoints
             created = Put(self._table, endpoint_item(endpoint, self._now()), ABSENT)
-            if await self._write([created, self._listed(endpoint.tenant, directory, [*ids, endpoint.endpoint_id])]):
+            listed = self._listed(endpoint.tenant, directory, [*ids, endpoint.endpoint_id])
+            recorded = [] if record is None else [put_record(self._records, record, self._clock())]
+            try:
+                await self._dynamo.transact_write([created, listed, *recorded])
+            except TransactionCanceled as error:
+                if any(failed_conditions(error)[2:]):
+                    raise RecordTaken from error
+            else:
                 return
         raise self._contended(endpoint.tenant)
+
+    async def find_record(self, key: str) -> IdempotencyRecord | None:
+        return await get_record(self._dynamo, self._records, key)
 
     async def get(self, tenant: str, endpoint_id: str) -> Endpoint:
         return to_endpoint(await self._item(tenant, endpoint_id))
