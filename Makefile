@@ -138,17 +138,22 @@ costs: setup ## Show the monthly costs of the environments, part by part
 
 # The images. The tag has the full commit hash, which CI has too.
 SERVICES ?= $(SERVICE_NAMES)
+comma := ,
 PLATFORMS ?= linux/amd64,linux/arm64
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 TAG ?= sha-$(COMMIT)
 # Attestations of provenance and contents (SBOM), as entries of the image index.
-ATTESTATIONS ?= --provenance=mode=max --sbom=true
+# In a GitHub workflow, the provenance names the run.
+RUN = $(if $(GITHUB_RUN_ID),$(comma)builder-id=$(GITHUB_SERVER_URL)/$(GITHUB_REPOSITORY)/actions/runs/$(GITHUB_RUN_ID))
+ATTESTATIONS ?= --provenance=mode=max$(RUN) --sbom=true
 BUILD = docker buildx build . --file services/$$service/Dockerfile --platform $(PLATFORMS) $(ATTESTATIONS) \
 	--build-arg COMMIT=$(COMMIT) --build-arg VERSION=$(VERSION)
 INDEX = application/vnd.oci.image.index.v1+json
+# Feature environments have image repositories of their own: a branch cannot push main's tags.
+REPOSITORY = $(if $(filter feat-%,$(ENV)),features/)$$service
 COUNT_PUSHED = aws ecr batch-get-image --accepted-media-types $(INDEX) --output text --query 'length(images)' \
-	--repository-name $$service --image-ids imageTag=$(TAG)
+	--repository-name $(REPOSITORY) --image-ids imageTag=$(TAG)
 
 ##@ Ship it (COMMIT as TAG=sha-…; ENV, YES=1, REASON="…" in prod; AWS_REGION and AWS credentials)
 .PHONY: images push ship wait-deployments init branch-environment plan-summary gc-branches
@@ -165,7 +170,9 @@ push: ## Build the images and push them as TAG to ECR, unless they exist already
 	aws ecr get-login-password | docker login --username AWS --password-stdin $$registry; \
 	for service in $(SERVICES); do \
 		there=$$($(COUNT_PUSHED)); \
-		if [ "$$there" = 0 ]; then $(BUILD) --push --tag $$registry/$$service:$(TAG); else echo "$$service:$(TAG) exists already"; fi; \
+		if [ "$$there" = 0 ]; then $(BUILD) --push --tag $$registry/$(REPOSITORY):$(TAG); else \
+			docker buildx imagetools inspect $$registry/$(REPOSITORY):$(TAG) --format '{{json .Provenance}}' | \
+				$(PYTHON) -Es -m devtools.provenance $(REPOSITORY):$(TAG) $(COMMIT); fi; \
 	done
 
 ship: setup ## Deploy TAG to ENV, workers first: they read the messages of both API versions (SERVICES=order-api)

@@ -260,13 +260,13 @@ def test_a_features_images_lose_its_tags_and_keep_their_own(desk: Desk) -> None:
     desk.make_up(feature)
     desk.stand(*stacks_of(feature))
     ecr = boto3.client("ecr", region_name=HOME)
-    ecr.create_repository(repositoryName="order-api")
+    ecr.create_repository(repositoryName="features/order-api")
     kind = "application/vnd.oci.image.manifest.v1+json"
     manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": {}, "layers": []})
-    for tag in ("sha-1a2b3c4", "live-feat-login", "live-dev"):
-        ecr.put_image(repositoryName="order-api", imageManifest=manifest, imageTag=tag)
+    for tag in ("sha-1a2b3c4", "live-feat-login", "live-feat-other"):
+        ecr.put_image(repositoryName="features/order-api", imageManifest=manifest, imageTag=tag)
     result = desk.run("destroy", "--env", "feat-login", "--yes")
     assert result.exit_code == 0, result.output
-    assert "removed the tag order-api:live-feat-login" in result.stderr
-    (image,) = ecr.describe_images(repositoryName="order-api")["imageDetails"]
-    assert sorted(image["imageTags"]) == ["live-dev", "sha-1a2b3c4"]
+    assert "removed the tag features/order-api:live-feat-login" in result.stderr
+    (image,) = ecr.describe_images(repositoryName="features/order-api")["imageDetails"]
+    assert sorted(image["imageTags"]) == ["live-feat-other", "sha-1a2b3c4"]

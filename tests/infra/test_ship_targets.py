@@ -1,5 +1,6 @@
 """What the Makefile calls to build, push and deploy, and what it leaves alone: with stand-ins for the programs."""
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass, field
@@ -74,6 +75,11 @@ def bench(tmp_path: Path) -> Bench:
     )
 
 
+def provenance(commit: str) -> str:
+    args = {"build-arg:COMMIT": commit}
+    return json.dumps({"linux/amd64": {"SLSA": {"invocation": {"parameters": {"args": args}}}}})
+
+
 class TestPush:
     def test_every_image_for_both_architectures_with_their_attestations(self, bench: Bench) -> None:
         bench.answers["length(images)"] = "0"
@@ -86,9 +92,33 @@ class TestPush:
             assert "--build-arg COMMIT=5d6e7f8 --build-arg VERSION=0." in build
             assert build.endswith(f"--push --tag 111122223333.dkr.ecr.eu-central-1.amazonaws.com/{service}:{TAG}")
 
+    def test_the_images_of_a_branch_go_to_repositories_of_their_own(self, bench: Bench) -> None:
+        bench.answers["length(images)"] = "0"
+        assert bench.make("push", "ENV=feat-login").returncode == 0
+        assert len(bench.calls("batch-get-image")) == len(bench.calls("--repository-name features/")) == len(SHIPPED)
+        for service, build in zip(SHIPPED, bench.calls("docker buildx build"), strict=True):
+            assert build.endswith(f"--tag 111122223333.dkr.ecr.eu-central-1.amazonaws.com/features/{service}:{TAG}")
+
+    def test_in_a_workflow_the_provenance_names_the_run(self, bench: Bench) -> None:
+        bench.answers["length(images)"] = "0"
+        github = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "shop/orders", "GITHUB_RUN_ID": "7"}
+        assert bench.make("push", "SERVICES=order-api", **github).returncode == 0
+        (build,) = bench.calls("docker buildx build")
+        run = "https://github.com/shop/orders/actions/runs/7"
+        assert f"--provenance=mode=max,builder-id={run} --sbom=true" in build
+
+    def test_another_image_with_its_tag_fails_the_push(self, bench: Bench) -> None:
+        bench.answers["length(images)"] = "1"
+        bench.answers["imagetools inspect"] = provenance("0badc0de")
+        result = bench.make("push", "SERVICES=order-api")
+        assert result.returncode != 0
+        assert "linux/amd64 was built from 0badc0de, not from 5d6e7f8" in result.stderr
+        assert "make push TAG=sha-5d6e7f8-2" in result.stderr
+
     def test_what_is_there_is_left_for_its_tag_cannot_move(self, bench: Bench) -> None:
         bench.answers["length(images) --repository-name order-api"] = "1"
         bench.answers["length(images)"] = "0"
+        bench.answers["imagetools inspect"] = provenance("5d6e7f8")
         result = bench.make("push")
         assert result.returncode == 0
         assert f"order-api:{TAG} exists already" in result.stdout

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from order_shared.naming import shipping_order
-from tests.infra.workflows import Workflow, filled, workflow
+from tests.infra.workflows import Workflow, evaluated, filled, workflow
 
 Values = Mapping[str, str]
 """What GitHub's expressions name; what is not there is empty."""
@@ -57,7 +57,7 @@ def test_what_is_deployed_or_destroyed_is_the_branchs() -> None:
     for event, branch in (("push", "github.ref_name"), ("delete", "github.event.ref")):
         (step,) = (step for step in workflow("feature.yml").job("name").steps if "run" in step)
         values = {"github.event_name": event, "github.ref_name": "main", branch: "feat/login"}
-        assert _value(step["env"]["BRANCH"], values) == "feat/login"
+        assert evaluated(step["env"]["BRANCH"], values) == "feat/login"
     destroy = workflow("feature.yml").job("destroy").body
     assert destroy["env"]["ENV"] == "${{ needs.name.outputs.environment }}"
 
@@ -109,12 +109,4 @@ def _calls(each: Workflow, values: Values) -> Iterator[tuple[str, str]]:
 
 def _holds(body: Mapping[str, Any], values: Values) -> bool:
     """Of a job or a step."""
-    return "if" not in body or bool(_value(body["if"], values))
-
-
-def _value(expression: str, values: Values) -> object:
-    """Of an expression of GitHub's, which has the precedence of Python's."""
-    inner = expression.removeprefix("${{").removesuffix("}}").strip()
-    known = re.sub(r"\b(?:github|inputs|vars)\.[\w.]+", lambda match: repr(values.get(match[0], "")), inner)
-    python = known.replace("&&", " and ").replace("||", " or ")
-    return eval(python, {"startsWith": str.startswith})  # noqa: S307 - our own workflows
+    return "if" not in body or bool(evaluated(body["if"], values))

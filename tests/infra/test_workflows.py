@@ -106,7 +106,7 @@ def _subjects(policy: str) -> set[str]:
 
 
 def test_each_role_of_ci_is_taken_by_somebody() -> None:
-    assert {each.role.rpartition("-")[2] for each in sign_ins()} == {"plan", "apply", "deploy", "destroy"}
+    assert {each.role.rpartition("-")[2] for each in sign_ins()} == {"plan", "push", "apply", "deploy", "destroy"}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -31,6 +31,12 @@ class Workflow:
         return on
 
     @property
+    def defaults(self) -> dict[str, str]:
+        """Inputs of a call that need not be given."""
+        inputs = (self.triggers["workflow_call"] or {}).get("inputs", {})
+        return {name: str(each["default"]) for name, each in inputs.items() if "default" in each}
+
+    @property
     def jobs(self) -> list["Job"]:
         return [Job(self, name, body) for name, body in self.body["jobs"].items()]
 
@@ -121,7 +127,9 @@ def _sign_ins(job: Job, inputs: Mapping[str, str]) -> Iterator[SignIn]:
     for matrix in _matrices(job):
         values = {f"inputs.{name}": value for name, value in inputs.items()} | matrix
         if job.called is not None:
-            given = {name: filled(value, values) for name, value in job.body.get("with", {}).items()}
+            given = job.called.defaults | {
+                name: filled(value, values) for name, value in job.body.get("with", {}).items()
+            }
             for each in job.called.jobs:
                 yield from _sign_ins(each, given)
         for step in job.steps:
@@ -151,4 +159,23 @@ def _role(inputs: Mapping[str, str]) -> str:
 
 def filled(text: str, values: Mapping[str, str]) -> str:
     """With the values that are known; what is not stays as it is."""
-    return re.sub(r"\$\{\{ ([\w.-]+) \}\}", lambda match: values.get(match[1], match[0]), text)
+    return re.sub(r"\$\{\{ (.+?) \}\}", lambda match: _filled(match[1], match[0], values), text)
+
+
+def _filled(expression: str, whole: str, values: Mapping[str, str]) -> str:
+    names = NAME.findall(expression)
+    if not names or not values.keys() >= set(names):
+        return whole
+    return str(evaluated(expression, values))
+
+
+NAME = re.compile(r"\b(?:github|inputs|vars|env|matrix|needs|steps)\.[\w.-]+")
+"""In an expression of GitHub's."""
+
+
+def evaluated(expression: str, values: Mapping[str, str]) -> object:
+    """Of an expression of GitHub's, which has the precedence of Python's; what is not known is empty."""
+    inner = expression.removeprefix("${{").removesuffix("}}").strip()
+    known = NAME.sub(lambda match: repr(values.get(match[0], "")), inner)
+    python = re.sub(r"!(?!=)", " not ", known.replace("&&", " and ").replace("||", " or "))
+    return eval(python, {"startsWith": str.startswith, "true": True, "false": False})  # noqa: S307 - our own workflows
