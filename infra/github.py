@@ -31,8 +31,16 @@ GITHUB_ENVIRONMENTS = (
     GithubEnvironment(name=FEATURES, branches=FEATURE_BRANCHES),
     GithubEnvironment(name=f"{FEATURES}-apply", branches=FEATURE_BRANCHES),
     GithubEnvironment(name=f"{FEATURES}-destroy"),
-    GithubEnvironment(name="uat-apply", reviewers="testers"),
+    GithubEnvironment(name="uat-approval", reviewers="testers"),
+    GithubEnvironment(name="uat-apply"),
     GithubEnvironment(name="uat"),
-    GithubEnvironment(name="prod-apply", reviewers="those responsible for production"),
+    GithubEnvironment(name="prod-approval", reviewers="those responsible for production"),
+    GithubEnvironment(name="prod-apply"),
     GithubEnvironment(name="prod"),
 )
+
+
+def approval_of(environment: str) -> GithubEnvironment | None:
+    """Return the GitHub environment whose reviewers approve a deployment to an environment; None if nobody must."""
+    name = f"{environment}-approval"
+    return next((each for each in GITHUB_ENVIRONMENTS if each.name == name), None)

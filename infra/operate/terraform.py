@@ -16,6 +16,9 @@ from orderctl.exceptions import Failed, Interrupted
 
 STDERR = 2
 
+LOCK_TIMEOUT = "-lock-timeout=10m"
+"""Time to wait for the lock of a state, which another run may hold: several environments share the registry's."""
+
 PLAN_FILE = "stack.tfplan"
 LOST_STATE = "errored.tfstate"
 """File to which Terraform writes a state that it could not write to its backend."""
@@ -65,7 +68,7 @@ class Terraform:
         """Create and show a plan, which `planned_changes` and `apply_plan` use during the block."""
         plan = self.folder_of(stack) / PLAN_FILE
         try:
-            self._run(stack, "plan", "-input=false", f"-out={PLAN_FILE}", *_destroying(destroy))
+            self._run(stack, "plan", "-input=false", LOCK_TIMEOUT, f"-out={PLAN_FILE}", *_destroying(destroy))
             yield
         finally:
             plan.unlink(missing_ok=True)  # the plan contains all values, including secrets
@@ -77,7 +80,7 @@ class Terraform:
 
     def apply_plan(self, stack: Stack, meanwhile: Callable[[], None] | None = None) -> None:
         """Apply exactly the plan. `meanwhile` is called every half a minute until that has ended."""
-        self._run(stack, "apply", "-input=false", PLAN_FILE, meanwhile=meanwhile)
+        self._run(stack, "apply", "-input=false", LOCK_TIMEOUT, PLAN_FILE, meanwhile=meanwhile)
 
     def apply(self, stack: Stack, *, destroy: bool, meanwhile: Callable[[], None] | None = None) -> None:
         """Create and show a plan, and apply exactly that plan."""
@@ -87,7 +90,7 @@ class Terraform:
     def forget(self, stack: Stack, address: str) -> None:
         """Remove a resource from the state if it is there, so that it survives the destruction of the stack."""
         if address in self._run(stack, "state list", stdout=subprocess.PIPE).decode().split():
-            self._run(stack, "state rm", address)
+            self._run(stack, "state rm", LOCK_TIMEOUT, address)
 
     def outputs(self, stack: Stack) -> dict[str, Any]:
         """Return the stack's outputs by name in Terraform's form, with the members `value`, `type` and `sensitive`."""

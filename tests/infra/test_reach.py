@@ -11,7 +11,7 @@ from infra.environments import ENVIRONMENTS
 from infra.github import FEATURE_BRANCHES, GITHUB_ENVIRONMENTS, GithubEnvironment
 from tests.infra.reach import PULL_REQUEST, Act, Role, reached, roles_of
 from tests.infra.synthesis import FEATURE, ROOT, Resource, none, stack_of, stacks
-from tests.infra.workflows import sign_ins
+from tests.infra.workflows import jobs, sign_ins
 
 REGION = "eu-central-1"
 REFS = {
@@ -99,7 +99,7 @@ def faults(setting: Setting) -> list[str]:
 
 
 def _is_approved(each: GithubEnvironment) -> bool:
-    return each.name in {"uat-apply", "prod-apply"}
+    return each.name in {"uat-approval", "prod-approval"}
 
 
 def forbidden(ref: str) -> list[Act]:
@@ -278,8 +278,10 @@ def test_apply_may_use_the_services_of_the_stacks_and_no_other() -> None:
 
 
 def test_each_environment_of_github_is_used_and_named() -> None:
-    used = {each.environment for each in sign_ins() if each.environment}
-    assert used == {each.name for each in GITHUB_ENVIRONMENTS}
+    signs_in = {each.environment for each in sign_ins() if each.environment}
+    approves = {str(job.body["environment"]) for job in jobs() if "environment" in job.body and not job.signs_in}
+    assert signs_in | approves == {each.name for each in GITHUB_ENVIRONMENTS}
+    assert approves == {each.name for each in GITHUB_ENVIRONMENTS if each.reviewers}
 
 
 def test_the_table_of_the_document_is_this_one() -> None:

@@ -207,6 +207,17 @@ class TestBranches:
         assert bench.make("gc-branches", YES="1").returncode == 0
         assert bench.calls("orderctl env") == [f"orderctl env gc --keep main {HOSTILE} touch pwned) --yes"]
 
+    def test_the_night_lists_them_first_and_destroys_one_at_a_time(self, bench: Bench) -> None:
+        bench.answers["git for-each-ref"] = "main\\nfeat/login"
+        bench.answers["orderctl env gc --dry-run"] = '["feat-old-1234abcd"]'
+        result = bench.make("gc-list")
+        assert result.stdout == 'environments=["feat-old-1234abcd"]\n'
+        assert bench.make("gc-branches", YES="1", ENV="feat-old-1234abcd").returncode == 0
+        assert bench.calls("orderctl env") == [
+            "orderctl env gc --dry-run --output json --keep main feat/login",
+            "orderctl env gc --keep main feat/login --env feat-old-1234abcd --yes",
+        ]
+
     def test_without_an_answer_of_git_none_is_destroyed(self, bench: Bench) -> None:
         bench.answers["git for-each-ref"] = "FAIL"
         assert bench.make("gc-branches", YES="1").returncode != 0
@@ -217,10 +228,29 @@ class TestPlanSummary:
     def test_the_plan_is_on_the_page_too(self, bench: Bench) -> None:
         bench.answers["orderctl env plan --env uat"] = "2 to add"
         page = bench.here / "page.md"
-        result = bench.make("plan-summary", ENV="uat", GITHUB_STEP_SUMMARY=str(page))
+        kept = bench.here / "plan.txt"
+        result = bench.make("plan-summary", f"PLAN={kept}", ENV="uat", GITHUB_STEP_SUMMARY=str(page))
         assert result.returncode == 0
-        assert page.read_text() == result.stdout == "```\n2 to add\n```\n"
+        assert result.stdout == kept.read_text() == "2 to add\n"
+        assert page.read_text() == "## Plan of uat\n```\n2 to add\n```\n"
+
+    def test_a_long_plan_is_cut_on_the_page_and_kept_whole(self, bench: Bench) -> None:
+        bench.answers["orderctl env plan"] = "2 to add\\n2 to change"
+        page, kept = bench.here / "page.md", bench.here / "plan.txt"
+        result = bench.make("plan-summary", f"PLAN={kept}", "SHOWN=8", ENV="uat", GITHUB_STEP_SUMMARY=str(page))
+        assert result.returncode == 0
+        assert kept.read_text() == "2 to add\n2 to change\n"
+        assert "change" not in page.read_text()
+        assert "the artifact has all of it" in page.read_text()
+
+    def test_an_environment_without_a_role_has_a_reason_instead(self, bench: Bench) -> None:
+        page, kept = bench.here / "page.md", bench.here / "plan.txt"
+        result = bench.make("plan-skipped", f"PLAN={kept}", ENV="prod", GITHUB_STEP_SUMMARY=str(page))
+        assert result.returncode == 0
+        assert page.read_text() == kept.read_text() == result.stdout
+        assert "There is no plan of prod" in result.stdout
 
     def test_a_plan_that_fails_fails(self, bench: Bench) -> None:
         bench.answers["orderctl env plan"] = "FAIL"
-        assert bench.make("plan-summary").returncode != 0
+        kept = bench.here / "plan.txt"
+        assert bench.make("plan-summary", f"PLAN={kept}").returncode != 0

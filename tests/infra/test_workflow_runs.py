@@ -28,18 +28,33 @@ def calls(name: str, event: str, values: Values) -> list[str]:
 
 
 def test_main_goes_through_each_environment_once_it_is_checked_and_pushed() -> None:
-    terraform = [f"infrastructure: {each}" for each in ("apply-supporting", "apply-services", "wait-deployments")]
-    deployed = [f"{name}/{call}" for name in ("dev", "uat", "prod") for call in (*terraform, *SHIPS)]
-    assert calls("deploy.yml", "push", OURS) == [*CHECKS, *PUSHES, *deployed]
+    steps = ("require-approval", "apply-supporting", "apply-services", "wait-deployments")
+    terraform = [f"infrastructure: {each}" for each in steps]
+    dev, uat, prod = ([f"{name}/{call}" for call in (*terraform, *SHIPS)] for name in ("dev", "uat", "prod"))
+    approvals = [[f"approve-{name}: require-approval"] for name in ("uat", "prod")]
+    assert calls("deploy.yml", "push", OURS) == [
+        *CHECKS,
+        "registry: apply-registry",
+        *PUSHES,
+        *dev,
+        *approvals[0],
+        *uat,
+        *approvals[1],
+        *prod,
+    ]
     assert workflow("environment.yml").job("images").needs == ["infrastructure"]
 
 
 def test_a_feature_gets_an_environment_and_keeps_it() -> None:
-    terraform = [
-        f"infrastructure: {each}" for each in ("apply-supporting", "init", "apply-services", "wait-deployments")
-    ]
+    steps = ("require-approval", "apply-supporting", "init", "apply-services", "wait-deployments")
+    terraform = [f"infrastructure: {each}" for each in steps]
     deployed = [f"deploy/{call}" for call in (*terraform, *SHIPS)]
     assert calls("feature.yml", "push", FEATURE) == ["name: branch-environment", *PUSHES, *deployed]
+
+
+def test_a_deleted_branch_makes_no_environment() -> None:
+    """GitHub may report a deletion as a push, too."""
+    assert calls("feature.yml", "push", {**FEATURE, "github.event.deleted": "true"}) == []
 
 
 def test_its_environment_goes_with_its_branch() -> None:
@@ -73,14 +88,20 @@ def test_branches_that_have_an_environment() -> None:
 def test_a_pull_request_is_checked_and_if_it_is_ours_planned(head: str, planned: list[str]) -> None:
     values = {**OURS, "github.event.pull_request.head.repo.full_name": head}
     assert calls("check.yml", "pull_request", values) == [call.removeprefix("check/") for call in CHECKS]
-    assert calls("infrastructure.yml", "pull_request", values) == planned
+    assert calls("infrastructure.yml", "pull_request", {**values, "steps.sign-in.outcome": "success"}) == planned
+    skipped = [call.replace("plan-summary", "plan-skipped") for call in planned]
+    assert calls("infrastructure.yml", "pull_request", {**values, "steps.sign-in.outcome": "failure"}) == skipped
 
 
 def test_the_nightly_removal_knows_every_branch() -> None:
     """One that was not fetched would lose its environment."""
-    assert calls("gc.yml", "schedule", OURS) == ["gc: gc-branches"]
-    (checkout,) = (step for step in workflow("gc.yml").job("gc").steps if "checkout" in step.get("uses", ""))
-    assert checkout["with"]["fetch-depth"] == 0
+    found = {**OURS, "needs.list.outputs.environments": '["feat-login-1234abcd"]'}
+    assert calls("gc.yml", "schedule", found) == ["list: gc-list", "destroy: gc-branches"]
+    nothing = {**OURS, "needs.list.outputs.environments": "[]"}
+    assert calls("gc.yml", "schedule", nothing) == ["list: gc-list"]
+    for job in workflow("gc.yml").jobs:
+        (checkout,) = (step for step in job.steps if "checkout" in step.get("uses", ""))
+        assert checkout["with"]["fetch-depth"] == 0
 
 
 def test_until_the_repository_knows_its_account_everything_is_only_checked() -> None:

@@ -66,6 +66,11 @@ class Job:
         needs = self.body.get("needs", [])
         return [needs] if isinstance(needs, str) else needs
 
+    def calls(self, command: str) -> bool:
+        """Itself, or in the workflow that it calls."""
+        called = self.called.jobs if self.called is not None else []
+        return any(step.get("run") == command for step in self.steps) or any(job.calls(command) for job in called)
+
     @property
     def signs_in(self) -> bool:
         """Itself, or in the workflow that it calls."""
@@ -145,7 +150,8 @@ def _sign_ins(job: Job, inputs: Mapping[str, str]) -> Iterator[SignIn]:
 def _matrices(job: Job) -> list[dict[str, str]]:
     """Each value of a matrix of one dimension."""
     matrix = job.body.get("strategy", {}).get("matrix", {})
-    return [{f"matrix.{name}": value} for name, values in matrix.items() for value in values] or [{}]
+    listed = {name: values for name, values in matrix.items() if isinstance(values, list)}  # others are of a job before
+    return [{f"matrix.{name}": value} for name, values in listed.items() for value in values] or [{}]
 
 
 def _role(inputs: Mapping[str, str]) -> str:
@@ -178,4 +184,4 @@ def evaluated(expression: str, values: Mapping[str, str]) -> object:
     inner = expression.removeprefix("${{").removesuffix("}}").strip()
     known = NAME.sub(lambda match: repr(values.get(match[0], "")), inner)
     python = re.sub(r"!(?!=)", " not ", known.replace("&&", " and ").replace("||", " or "))
-    return eval(python, {"startsWith": str.startswith, "true": True, "false": False})  # noqa: S307 - our own workflows
+    return eval(python, {"startsWith": str.startswith, "cancelled": bool})  # noqa: S307 - our own workflows
