@@ -108,7 +108,7 @@ scale: setup ## Compute limits, simulate costs and a flash sale: the tables and 
 	@$(BIN)/python -m tests.bench.simulate
 
 ##@ Run it on AWS (ENV=dev, uat, prod or feat-…; REGION, ONLY, YES=1 and DRY_RUN=1 as in `orderctl env COMMAND --help`)
-.PHONY: bootstrap synth plan apply-registry apply-supporting apply-services outputs destroy gc costs
+.PHONY: bootstrap synth plan apply-registry apply-supporting apply-services unlock outputs destroy gc costs
 bootstrap: setup ## Create the bucket for Terraform's state, once per account and region
 	@$(OPERATE) bootstrap $(WHERE) $(if $(DRY_RUN),--dry-run)
 
@@ -118,7 +118,7 @@ synth: setup-infra ## Write the Terraform stacks of an environment
 plan: setup-infra ## Show what `apply-…` would change
 	@$(OPERATE) plan $(WHERE) $(if $(ONLY),--only $(ONLY))
 
-apply-registry: setup-infra ## Create or change the image repositories, which the environments of an account share
+apply-registry: setup-infra ## Create or change the image repositories, which all environments of an account share
 	@$(OPERATE) apply $(WHERE) --only registry $(CONFIRM)
 
 apply-supporting: setup-infra ## Create or change registry, network, cluster, load balancer, tables, queues (SKIP_REGISTRY=1)
@@ -126,6 +126,9 @@ apply-supporting: setup-infra ## Create or change registry, network, cluster, lo
 
 apply-services: setup-infra ## Create or change the services; tasks run the image with the tag live-ENV
 	@$(OPERATE) apply $(WHERE) --only services $(CONFIRM)
+
+unlock: setup-infra ## Release the locks that killed runs have left on the states of an environment
+	@$(OPERATE) unlock $(WHERE) $(if $(ONLY),--only $(ONLY)) $(CONFIRM)
 
 outputs: setup-infra ## Print the outputs of an environment's stacks as JSON
 	@$(OPERATE) outputs $(WHERE)
@@ -153,7 +156,7 @@ ATTESTATIONS ?= --provenance=mode=max$(RUN) --sbom=true
 BUILD = docker buildx build . --file services/$$service/Dockerfile --platform $(PLATFORMS) $(ATTESTATIONS) \
 	--build-arg COMMIT=$(COMMIT) --build-arg VERSION=$(VERSION)
 INDEX = application/vnd.oci.image.index.v1+json
-# Feature environments have image repositories of their own: a branch cannot push main's tags.
+# Feature environments have separate image repositories: a branch cannot push main's tags.
 REPOSITORY = $(if $(filter feat-%,$(ENV)),features/)$$service
 COUNT_PUSHED = aws ecr batch-get-image --accepted-media-types $(INDEX) --output text --query 'length(images)' \
 	--repository-name $(REPOSITORY) --image-ids imageTag=$(TAG)
@@ -213,7 +216,7 @@ plan-skipped: ## Say in the summary of the GitHub workflow why there is no plan 
 		echo 'If it was never deployed, it has no role yet: an administrator makes the first deployment (docs/deploy.md).'; \
 	} | tee $(PLAN) >> $(SUMMARY); cat $(PLAN)
 
-require-approval: ## In a GitHub workflow: fail unless somebody approved this run for ENV, if ENV needs it (gh)
+require-approval: ## In a GitHub workflow: fail unless a reviewer approved this run for ENV, if ENV needs it (gh)
 	@$(PYTHON) -Es -m devtools.approval $(ENV)
 
 BRANCHES = $$(git for-each-ref --format='%(refname:lstrip=3)' refs/remotes/origin)

@@ -1,9 +1,9 @@
-"""Check in a GitHub workflow that somebody approved this run for an environment.
+"""Check in a GitHub workflow that a reviewer approved this run for an environment.
 
     python -m devtools.approval ENVIRONMENT
 
-GitHub creates an environment that a job names and nobody made: it has no reviewers, and the job runs at once. Required
-reviewers also need a public repository or GitHub Enterprise. So each job that changes uat or prod asks GitHub's API
+GitHub creates an environment that a job names and that does not exist: it has no reviewers, and the job runs at once.
+Required reviewers also need a public repository or GitHub Enterprise. So each job that changes uat or prod asks its API
 before it signs in. Standard library only; `gh` reads its token from GH_TOKEN.
 """
 
@@ -31,7 +31,7 @@ def faults_of(environment: Mapping[str, Any], approvals: Sequence[Mapping[str, A
     if environment.get("can_admins_bypass", True):
         faults.append(f"the environment {name} lets administrators bypass its rules")
     if not any(_approves(approval, name) for approval in approvals):
-        faults.append(f"nobody approved this run in the environment {name}")
+        faults.append(f"no reviewer approved this run in the environment {name}")
     return faults
 
 

@@ -2,8 +2,8 @@
 
     docker buildx imagetools inspect IMAGE --format '{{json .Provenance}}' | python -m devtools.provenance IMAGE COMMIT
 
-BuildKit writes the provenance, one document per platform, as SLSA 0.2 or 1. It is not signed: whoever may push to a
-repository can write any. The roles of CI decide who may push (docs/ci.md). Standard library only.
+BuildKit writes the provenance, one document per platform, as SLSA 0.2 or 1. It is not signed: a caller who may push to
+a repository can write any. The roles of CI decide who may push (docs/ci.md). Standard library only.
 """
 
 import json

@@ -16,6 +16,7 @@ class Verb(StrEnum):
     APPLY = "apply"
     DESTROY = "destroy"
     OUTPUTS = "outputs"
+    UNLOCK = "unlock"
 
 
 @dataclass(frozen=True, kw_only=True)

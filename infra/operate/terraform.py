@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.operate.process import Child
+from infra.operate.request import PROGRAM
 from infra.stacks import Stack
 from orderctl.exceptions import Failed, Interrupted
 
@@ -92,6 +93,10 @@ class Terraform:
         if address in self._run(stack, "state list", stdout=subprocess.PIPE).decode().split():
             self._run(stack, "state rm", LOCK_TIMEOUT, address)
 
+    def force_unlock(self, stack: Stack, lock_id: str) -> None:
+        """Release the lock of a state, if it is still this one."""
+        self._run(stack, "force-unlock", "-force", lock_id)
+
     def outputs(self, stack: Stack) -> dict[str, Any]:
         """Return the stack's outputs by name in Terraform's form, with the members `value`, `type` and `sensitive`."""
         written = self._run(stack, "output", "-json", stdout=subprocess.PIPE)
@@ -129,8 +134,7 @@ class Terraform:
         if error.killed:
             return Interrupted(
                 f"terraform {verb} was killed: its last changes may be missing in its state, which may be locked. "
-                "If the next run reports the lock, release it with: "
-                f"terraform -chdir={os.path.relpath(self.folder_of(stack))} force-unlock LOCK_ID"
+                f"If the next run reports the lock, release it with: {PROGRAM} unlock --env {stack.owner}"
             )
         if verb != "apply":
             return Interrupted(f"interrupted during terraform {verb}, which changes nothing")

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import pytest
+import yaml
 
 from infra.environments import ENVIRONMENTS
 from infra.github import FEATURE_BRANCHES, GITHUB_ENVIRONMENTS, GithubEnvironment
+from tests.infra import workflows
 from tests.infra.reach import PULL_REQUEST, Act, Role, reached, roles_of
 from tests.infra.synthesis import FEATURE, ROOT, Resource, none, stack_of, stacks
-from tests.infra.workflows import jobs, sign_ins
+from tests.infra.workflows import SignIn, sign_ins, sign_ins_of, workflow
 
 REGION = "eu-central-1"
 REFS = {
@@ -279,7 +281,11 @@ def test_apply_may_use_the_services_of_the_stacks_and_no_other() -> None:
 
 def test_each_environment_of_github_is_used_and_named() -> None:
     signs_in = {each.environment for each in sign_ins() if each.environment}
-    approves = {str(job.body["environment"]) for job in jobs() if "environment" in job.body and not job.signs_in}
+    approves = {
+        str(job.body["environment"])
+        for job in workflow("deploy.yml").jobs
+        if "environment" in job.body and not job.signs_in
+    }
     assert signs_in | approves == {each.name for each in GITHUB_ENVIRONMENTS}
     assert approves == {each.name for each in GITHUB_ENVIRONMENTS if each.reviewers}
 
@@ -292,6 +298,54 @@ def test_the_table_of_the_document_is_this_one() -> None:
         for name in re.findall("`([^`]+)`", names)
     }
     assert shown == {each.name: (each.branches, each.reviewers) for each in GITHUB_ENVIRONMENTS}
+
+
+def started_by(name: str) -> list[SignIn]:
+    return [each for job in workflow(name).jobs for each in sign_ins_of(job)]
+
+
+def loose(found: list[SignIn], allowed: str) -> list[str]:
+    """Sign-ins as another role than those whose names match."""
+    return [str(each) for each in found if not re.search(rf"/order-platform-ci/{allowed}$", each.role)]
+
+
+FROM_A_BRANCH = "features-region-ci-(deploy|apply|destroy)"
+FROM_A_PULL_REQUEST = "(dev|uat|prod)-region-ci-plan"
+FROM_MAIN = "(images-region-ci-push|(dev|uat|prod)-region-ci-(apply|deploy))"
+WORKFLOWS = {
+    "feature.yml": FROM_A_BRANCH,
+    "gc.yml": FROM_A_BRANCH,
+    "infrastructure.yml": FROM_A_PULL_REQUEST,
+    "deploy.yml": FROM_MAIN,
+}
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_signs_in_as_its_own_roles(name: str) -> None:
+    assert started_by(name)
+    assert loose(started_by(name), WORKFLOWS[name]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "text", "loosened"),
+    [
+        ("feature.yml", "feature.yml", "roles-of: features", "roles-of: dev"),
+        ("feature.yml", "images.yml", "inputs.environment && 'features' || 'images'", "'images'"),
+        ("feature.yml", "feature.yml", "          environment: features\n", "          environment: dev\n"),
+        ("gc.yml", "gc.yml", "          environment: features\n", "          environment: prod\n"),
+        ("infrastructure.yml", "infrastructure.yml", "role: plan", "role: apply"),
+        ("deploy.yml", "images.yml", "|| 'push'", "|| 'destroy'"),
+    ],
+)
+def test_a_workflow_that_is_loosened_is_found(
+    name: str, file: str, text: str, loosened: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = workflow(file).path
+    assert text in path.read_text()
+    changed = replace(workflow(file), body=yaml.safe_load(path.read_text().replace(text, loosened)))
+    monkeypatch.setattr(workflows, "workflow", lambda each, known=workflow: changed if each == file else known(each))
+    found = [each for job in workflows.workflow(name).jobs for each in sign_ins_of(job)]
+    assert loose(found, WORKFLOWS[name])
 
 
 def branches_of(name: str, branches: tuple[str, ...]) -> Callable[[Setting], Setting]:

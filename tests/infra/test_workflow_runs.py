@@ -104,6 +104,26 @@ def test_the_nightly_removal_knows_every_branch() -> None:
         assert checkout["with"]["fetch-depth"] == 0
 
 
+UNLOCK = ["unlock: require-approval", "unlock: unlock"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "confirmation", "called"),
+    [
+        ("dev", "dev", UNLOCK),
+        ("feat-login", "feat-login", UNLOCK),
+        ("prod", "prod", ["approve: require-approval", *UNLOCK]),
+        ("prod", "yes", []),
+        ("dev", "", []),
+    ],
+)
+def test_a_lock_is_released_for_who_names_its_environment_twice(
+    environment: str, confirmation: str, called: list[str]
+) -> None:
+    values = {**OURS, "inputs.environment": environment, "inputs.confirmation": confirmation}
+    assert calls("unlock.yml", "workflow_dispatch", values) == called
+
+
 def test_until_the_repository_knows_its_account_everything_is_only_checked() -> None:
     assert calls("deploy.yml", "push", {}) == CHECKS
     assert calls("feature.yml", "push", {}) == []
@@ -115,7 +135,8 @@ def _calls(each: Workflow, values: Values) -> Iterator[tuple[str, str]]:
     """Path of the job and target; a matrix counts once."""
     ran: set[str] = set()
     for job in each.jobs:
-        if not ran.issuperset(job.needs) or not _holds(job.body, values):
+        waits = not ran.issuperset(job.needs) and "!failure()" not in job.body.get("if", "")
+        if waits or not _holds(job.body, values):
             continue
         ran.add(job.name)
         if job.called is not None:

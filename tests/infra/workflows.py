@@ -123,9 +123,21 @@ def steps() -> Iterator[tuple[str, Json]]:
 def sign_ins() -> list[SignIn]:
     """Of all workflows that something starts, through the workflows that these call."""
     started = [job for each in workflows() if set(each.triggers) != {"workflow_call"} for job in each.jobs]
-    found = [sign_in for job in started for sign_in in _sign_ins(job, {})]
+    found = [sign_in for job in started for sign_in in sign_ins_of(job)]
     assert found, "nothing signs in"
     return found
+
+
+def sign_ins_of(job: Job) -> list[SignIn]:
+    """Of a job of a workflow that something starts."""
+    return [sign_in for inputs in _dispatched(job) for sign_in in _sign_ins(job, inputs)]
+
+
+def _dispatched(job: Job) -> list[dict[str, str]]:
+    """What somebody may enter who starts the workflow by hand: each environment."""
+    if "inputs" not in (job.workflow.triggers.get("workflow_dispatch") or {}):
+        return [{}]
+    return [{"environment": each} for each in ("dev", "uat", "prod", "feat-login")]
 
 
 def _sign_ins(job: Job, inputs: Mapping[str, str]) -> Iterator[SignIn]:
@@ -184,4 +196,4 @@ def evaluated(expression: str, values: Mapping[str, str]) -> object:
     inner = expression.removeprefix("${{").removesuffix("}}").strip()
     known = NAME.sub(lambda match: repr(values.get(match[0], "")), inner)
     python = re.sub(r"!(?!=)", " not ", known.replace("&&", " and ").replace("||", " or "))
-    return eval(python, {"startsWith": str.startswith, "cancelled": bool})  # noqa: S307 - our own workflows
+    return eval(python, {"startsWith": str.startswith, "cancelled": bool, "failure": bool})  # noqa: S307 - our own workflows

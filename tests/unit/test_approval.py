@@ -41,7 +41,7 @@ def test_an_environment_that_protects_nothing(changes: dict[str, Any], fault: st
     ],
 )
 def test_a_run_that_nobody_approved(approvals: list[dict[str, Any]]) -> None:
-    assert faults_of(PROD, approvals) == ["nobody approved this run in the environment prod-approval"]
+    assert faults_of(PROD, approvals) == ["no reviewer approved this run in the environment prod-approval"]
 
 
 def test_dev_needs_none(capsys: pytest.CaptureFixture[str]) -> None:
