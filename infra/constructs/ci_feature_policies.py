@@ -109,7 +109,12 @@ def _alarms(stack: Workspace) -> Statement:
             "cloudwatch:TagResource",
             "cloudwatch:UntagResource",
         ],
-        resources=[stack.arn("cloudwatch", f"alarm:{NAMED}")],
+        resources=[
+            stack.arn("cloudwatch", f"alarm:{NAMED}"),
+            # A scaling policy makes alarms in the name of its caller:
+            # https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
+            stack.arn("cloudwatch", f"alarm:TargetTracking-service/{stack.owner}/{NAMED}"),
+        ],
     )
 
 

@@ -165,7 +165,8 @@ def test_what_must_be_allowed_is() -> None:
 
 ARNS: dict[str, Callable[[Resource], list[Act]]] = {
     "aws_appautoscaling_policy": lambda _: [
-        Act("application-autoscaling:PutScalingPolicy", "application-autoscaling:scalable-target/1", FEATURE)
+        Act("application-autoscaling:PutScalingPolicy", "application-autoscaling:scalable-target/1", FEATURE),
+        Act("cloudwatch:PutMetricAlarm", f"cloudwatch:alarm:TargetTracking-service/dev/{FEATURE}-order-api-AlarmHigh"),
     ],
     "aws_appautoscaling_target": lambda _: [
         Act("application-autoscaling:RegisterScalableTarget", "application-autoscaling:scalable-target/1", FEATURE),
