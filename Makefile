@@ -111,7 +111,7 @@ scale: setup ## Compute limits, simulate costs and a flash sale: the tables and 
 	@$(BIN)/python -m tests.bench.simulate
 
 ##@ Run it on AWS (ENV=dev, uat, prod or feat-…; REGION, ONLY, YES=1 and DRY_RUN=1 as in `orderctl env COMMAND --help`)
-.PHONY: bootstrap synth plan apply-supporting apply-services outputs destroy gc costs
+.PHONY: bootstrap synth plan apply-registry apply-supporting apply-services unlock outputs destroy gc costs
 bootstrap: setup ## Create the bucket for Terraform's state, once per account and region
 	@$(OPERATE) bootstrap $(WHERE) $(if $(DRY_RUN),--dry-run)
 
@@ -121,11 +121,17 @@ synth: setup-infra ## Write the Terraform stacks of an environment
 plan: setup-infra ## Show what `apply-…` would change
 	@$(OPERATE) plan $(WHERE) $(if $(ONLY),--only $(ONLY))
 
-apply-supporting: setup-infra ## Create or change network, cluster, load balancer, tables, queues
-	@$(OPERATE) apply $(WHERE) --only supporting $(CONFIRM)
+apply-registry: setup-infra ## Create or change the image repositories, which all environments of an account share
+	@$(OPERATE) apply $(WHERE) --only registry $(CONFIRM)
+
+apply-supporting: setup-infra ## Create or change registry, network, cluster, load balancer, tables, queues (SKIP_REGISTRY=1)
+	@$(OPERATE) apply $(WHERE) --only supporting $(if $(SKIP_REGISTRY),--skip-registry) $(CONFIRM)
 
 apply-services: setup-infra ## Create or change the services; tasks run the image with the tag live-ENV
 	@$(OPERATE) apply $(WHERE) --only services $(CONFIRM)
+
+unlock: setup-infra ## Release the locks that killed runs have left on the states of an environment
+	@$(OPERATE) unlock $(WHERE) $(if $(ONLY),--only $(ONLY)) $(CONFIRM)
 
 outputs: setup-infra ## Print the outputs of an environment's stacks as JSON
 	@$(OPERATE) outputs $(WHERE)
@@ -141,20 +147,25 @@ costs: setup ## Show the monthly costs of the environments, part by part
 
 # The images. The tag has the full commit hash, which CI has too.
 SERVICES ?= $(SERVICE_NAMES)
+comma := ,
 PLATFORMS ?= linux/amd64,linux/arm64
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 TAG ?= sha-$(COMMIT)
 # Attestations of provenance and contents (SBOM), as entries of the image index.
-ATTESTATIONS ?= --provenance=mode=max --sbom=true
+# In a GitHub workflow, the provenance names the run.
+RUN = $(if $(GITHUB_RUN_ID),$(comma)builder-id=$(GITHUB_SERVER_URL)/$(GITHUB_REPOSITORY)/actions/runs/$(GITHUB_RUN_ID))
+ATTESTATIONS ?= --provenance=mode=max$(RUN) --sbom=true
 BUILD = docker buildx build . --file services/$$service/Dockerfile --platform $(PLATFORMS) $(ATTESTATIONS) \
 	--build-arg COMMIT=$(COMMIT) --build-arg VERSION=$(VERSION)
 INDEX = application/vnd.oci.image.index.v1+json
+# Feature environments have separate image repositories: a branch cannot push main's tags.
+REPOSITORY = $(if $(filter feat-%,$(ENV)),features/)$$service
 COUNT_PUSHED = aws ecr batch-get-image --accepted-media-types $(INDEX) --output text --query 'length(images)' \
-	--repository-name $$service --image-ids imageTag=$(TAG)
+	--repository-name $(REPOSITORY) --image-ids imageTag=$(TAG)
 
 ##@ Ship it (COMMIT as TAG=sha-…; ENV, YES=1, REASON="…" in prod; AWS_REGION and AWS credentials)
-.PHONY: images push ship wait-deployments init branch-environment plan-summary gc-branches
+.PHONY: images push ship wait-deployments init branch-environment plan-summary plan-skipped require-approval gc-list gc-branches
 images: ## Build the images for PLATFORMS, with provenance and SBOM, into .local/images (docker buildx)
 	@mkdir -p .local/images
 	@for service in $(SERVICES); do $(BUILD) --output type=oci,dest=.local/images/$$service.tar; done
@@ -168,7 +179,9 @@ push: ## Build the images and push them as TAG to ECR, unless they exist already
 	aws ecr get-login-password | docker login --username AWS --password-stdin $$registry; \
 	for service in $(SERVICES); do \
 		there=$$($(COUNT_PUSHED)); \
-		if [ "$$there" = 0 ]; then $(BUILD) --push --tag $$registry/$$service:$(TAG); else echo "$$service:$(TAG) exists already"; fi; \
+		if [ "$$there" = 0 ]; then $(BUILD) --push --tag $$registry/$(REPOSITORY):$(TAG); else \
+			docker buildx imagetools inspect $$registry/$(REPOSITORY):$(TAG) --format '{{json .Provenance}}' | \
+				$(PYTHON) -Es -m devtools.provenance $(REPOSITORY):$(TAG) $(COMMIT); fi; \
 	done
 
 ship: setup ## Deploy TAG to ENV, workers first: they read the messages of both API versions (SERVICES=order-api)
@@ -189,12 +202,34 @@ branch-environment: ## Print the name of a branch's environment as environment=N
 	@$(PYTHON) -c 'import os; from infra.operate.features import environment_of_branch as name; \
 		print("environment=" + name(os.environ["BRANCH"]))'
 
-plan-summary: ## Run `make plan`, and add its output to the summary of the GitHub workflow
-	@{ echo '```'; $(MAKE) plan; echo '```'; } | tee -a "$${GITHUB_STEP_SUMMARY:-/dev/null}"
+PLAN = .local/plans/$(ENV).txt
+SUMMARY = $${GITHUB_STEP_SUMMARY:-/dev/null}
+# GitHub drops a summary of more than 1 MiB.
+SHOWN = 1000000
 
-gc-branches: setup-infra ## Destroy the feature environments without a branch at origin (git fetch --prune first)
-	@branches=$$(git for-each-ref --format='%(refname:lstrip=3)' refs/remotes/origin); \
-	$(OPERATE) gc --keep "$$branches" $(CONFIRM)
+plan-summary: ## Run `make plan`, and add its output to the summary of the GitHub workflow; .local/plans has all of it
+	@mkdir -p .local/plans; code=0; $(MAKE) plan > $(PLAN) 2>&1 || code=$$?; cat $(PLAN); \
+	{ echo '## Plan of $(ENV)'; echo '```'; head -c $(SHOWN) $(PLAN); echo '```'; \
+		if [ $$(wc -c < $(PLAN)) -gt $(SHOWN) ]; then echo 'This is only its beginning: the artifact has all of it.'; fi; \
+	} >> $(SUMMARY); exit $$code
+
+plan-skipped: ## Say in the summary of the GitHub workflow why there is no plan of ENV
+	@mkdir -p .local/plans; \
+	{ echo 'There is no plan of $(ENV): the sign-in to its role `plan` failed.'; \
+		echo 'If it was never deployed, it has no role yet: an administrator makes the first deployment (docs/deploy.md).'; \
+	} | tee $(PLAN) >> $(SUMMARY); cat $(PLAN)
+
+require-approval: ## In a GitHub workflow: fail unless a reviewer approved this run for ENV, if ENV needs it (gh)
+	@$(PYTHON) -Es -m devtools.approval $(ENV)
+
+BRANCHES = $$(git for-each-ref --format='%(refname:lstrip=3)' refs/remotes/origin)
+
+gc-list: setup-infra ## Print the feature environments without a branch at origin as environments=[…]
+	@branches=$(BRANCHES); echo "environments=$$($(OPERATE) gc --dry-run --output json --keep "$$branches")"
+
+gc-branches: setup-infra ## Destroy the feature environments without a branch at origin, or ENV only (git fetch --prune first)
+	@branches=$(BRANCHES); \
+	$(OPERATE) gc --keep "$$branches" $(if $(ENV_GIVEN),--env $(ENV)) $(CONFIRM)
 
 # Target names of the last release: each prints the new name and runs that target.
 RENAMED := begin=init deploy-services=apply-services deploy-supporting=apply-supporting reap=gc reap-gone=gc-branches \

@@ -9,8 +9,11 @@ class RegistryOutputs:
     """Outputs of the account's registry stack in a region."""
 
     repository_urls: Mapping[str, str]
-    """URL of the image repository, by service name."""
+    """URL of the repository of main's images, by service name."""
     repository_arns: Mapping[str, str]
+    feature_repository_urls: Mapping[str, str]
+    """URL of the repository of the images of feature environments, by service name."""
+    feature_repository_arns: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)

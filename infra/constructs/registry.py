@@ -1,4 +1,5 @@
-"""Image repositories, one per service. An account's environments share them: prod runs the image that uat tested."""
+"""Image repositories, two per service: dev, uat and prod share one, so that prod runs the image that uat tested, and
+feature environments share the other."""
 
 import json
 
@@ -23,12 +24,12 @@ NEVER = 9999
 
 
 class Repository:
-    def __init__(self, stack: Workspace, service: str, key: Key) -> None:
-        label = service.replace("-", "_")
+    def __init__(self, stack: Workspace, name: str, key: Key) -> None:
+        label = name.replace("-", "_").replace("/", "_")
         self.repository = EcrRepository(
             stack,
             f"{label}_repository",
-            name=service,
+            name=name,
             # `sha-…` and `v…` are immutable. A deployment moves its own tags only.
             image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
             image_tag_mutability_exclusion_filter=[

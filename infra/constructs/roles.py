@@ -9,12 +9,15 @@ from cdktn_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachmen
 
 from infra.constructs.policies import Statement, document
 from infra.constructs.workspace import ROLE_PATH, Workspace
+from infra.environments import FEATURE_PREFIX
 from infra.naming import ROLE_LENGTH, name
 
 if TYPE_CHECKING:
     from cdktn import ITerraformDependable
 
 BOUNDARY_NAME = "boundary"
+FEATURE_BOUNDARY_NAME = "feature-boundary"
+"""Boundary of the roles of feature environments: a branch writes their policies before anybody has reviewed them."""
 
 
 class Role:
@@ -34,20 +37,26 @@ class Role:
         statements: tuple[Statement, ...] = (),
         managed_policy_arns: tuple[str, ...] = (),
         path: str = ROLE_PATH,
+        full_name: str | None = None,
         session_seconds: int | None = None,
         leaves_last: bool = False,
     ) -> None:
-        """`leaves_last` delays the destruction of the role until the resources that used it have changed."""
+        """The default of `full_name` consists of the stack's owner, its region and the label.
+
+        `leaves_last` delays the destruction of the role until the resources that used it have changed.
+        """
         dashed = label.replace("_", "-")
         lifecycle = TerraformResourceLifecycle(create_before_destroy=True) if leaves_last else None
         self.role = IamRole(
             stack,
             f"{label}_role",
-            name=name(stack.owner, stack.region, dashed, limit=ROLE_LENGTH),
+            name=full_name or name(stack.owner, stack.region, dashed, limit=ROLE_LENGTH),
             path=path,
             description=description,
             assume_role_policy=trust,
-            permissions_boundary=stack.iam_arn(f"policy{ROLE_PATH}{BOUNDARY_NAME}") if path == ROLE_PATH else None,
+            permissions_boundary=stack.iam_arn(f"policy{ROLE_PATH}{boundary_name(stack)}")
+            if path == ROLE_PATH
+            else None,
             max_session_duration=session_seconds,
             lifecycle=lifecycle,
         )
@@ -70,3 +79,8 @@ class Role:
     @property
     def arn(self) -> str:
         return self.role.arn
+
+
+def boundary_name(stack: Workspace) -> str:
+    """Return the name of the permissions boundary of a stack's roles."""
+    return FEATURE_BOUNDARY_NAME if stack.owner.startswith(FEATURE_PREFIX) else BOUNDARY_NAME

@@ -15,6 +15,7 @@ from infra.operate.init import init
 from infra.operate.outputs import outputs
 from infra.operate.plan import plan
 from infra.operate.synth import synth
+from infra.operate.unlock import unlock
 from infra.operate.warm import warm
 from orderctl.terminal import RenamedGroup
 
@@ -26,7 +27,7 @@ class Commands(RenamedGroup):
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-for verb in (bootstrap, init, plan, apply, destroy, gc, outputs, synth, costs, warm):
+for verb in (bootstrap, init, plan, apply, destroy, gc, outputs, synth, costs, warm, unlock):
     app.command()(verb)
 
 

@@ -1,5 +1,7 @@
 """`apply`: create or change an environment."""
 
+from typing import Annotated
+
 import typer
 
 from infra.operate.conditions import explain_unready, unready
@@ -32,6 +34,9 @@ def apply(
     env: EnvOption,
     only: OnlyOption = None,
     region: RegionOption = None,
+    skip_registry: Annotated[
+        bool, typer.Option("--skip-registry", help="Leave out the registry, which several environments share.")
+    ] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     despite: DespiteOption = None,
@@ -80,7 +85,14 @@ def apply(
         context = ctx.obj
         require_organisation(context)
         environment = environment_named(env)
-        request = Request(verb=Verb.APPLY, environment=environment, only=only, region=region, dry_run=dry_run)
+        request = Request(
+            verb=Verb.APPLY,
+            environment=environment,
+            only=only,
+            region=region,
+            skip_registry=skip_registry,
+            dry_run=dry_run,
+        )
         options = DeployOptions(
             auto=yes,
             wait=True,

@@ -22,11 +22,13 @@ INTENTIONS = {
     Verb.PLAN: "show what `apply` would change; change nothing",
     Verb.APPLY: "create the environment or change it to match the code, one stack after the other",
     Verb.DESTROY: "destroy the existing stacks and all their data",
+    Verb.UNLOCK: "release the locks that killed runs have left on the states of the stacks",
     Verb.OUTPUTS: "print the outputs of the stacks",
 }
 DRY_INTENTIONS = {
     Verb.APPLY: INTENTIONS[Verb.PLAN],
     Verb.DESTROY: "show what would be destroyed; change nothing",
+    Verb.UNLOCK: "show the locks of the states; change nothing",
 }
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from infra.environments import Environment
 from infra.operate.console import Change
-from order_shared.naming import SERVICE_NAMES
+from order_shared.naming import SERVICE_NAMES, repository_name
 from orderctl.exceptions import Refused
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -20,7 +20,7 @@ def first_images(ecr: Any, environment: Environment, tag: str | None) -> dict[st
     live = f"live-{environment.name}"
     return {
         f"{repository}:{live}": None if _is_there(ecr, repository, live) else _change(ecr, repository, tag, live)
-        for repository in map(str, SERVICE_NAMES)
+        for repository in (repository_name(name, is_feature=environment.is_feature) for name in SERVICE_NAMES)
     }
 
 

@@ -1,5 +1,6 @@
 """`gc`: destroy the feature environments whose branch is deleted."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -15,7 +16,16 @@ from infra.operate.request import Request, Verb
 from infra.operate.state import existing_stacks
 from infra.stacks import Stack
 from orderctl.exceptions import Failed, Refused, UsageError
-from orderctl.terminal import DryRunOption, YesOption, console, errors, reported, require_answer
+from orderctl.terminal import (
+    DryRunOption,
+    Output,
+    OutputOption,
+    YesOption,
+    console,
+    errors,
+    reported,
+    require_answer,
+)
 
 
 def gc(
@@ -25,6 +35,10 @@ def gc(
         list[str] | None,
         typer.Option("--keep", help="Existing branches or environments, separated by spaces; may be repeated."),
     ] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", help="Only this feature environment, if its branch is deleted.")
+    ] = None,
+    output: OutputOption = Output.TEXT,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
@@ -41,6 +55,8 @@ def gc(
     orderctl env gc --yes --keep "$(git ls-remote --heads origin |
                                     sed 's|.*refs/heads/||')"
 
+    --output json prints the names of those whose branch is deleted as an array.
+
     If one cannot be destroyed, the others still are; it is named at the end.
 
     Exit codes: 0 none is left to destroy, 1 one could not be destroyed, 2 usage,
@@ -55,31 +71,40 @@ def gc(
         if doing:
             require_organisation(context)
             require_answer(yes=yes)
-        doomed = _doomed(_features(context, doing=doing), branches)
+        doomed = _doomed(_features(context, doing=doing, only=env), branches, output)
+        if output is Output.JSON:
+            typer.echo(json.dumps(doomed))
         if doing:
             _destroy(context, doomed, yes=yes)
 
 
-def _features(context: OperateContext, *, doing: bool) -> dict[str, list[Stack]]:
+def _features(context: OperateContext, *, doing: bool, only: str | None) -> dict[str, list[Stack]]:
     """Return the stacks of the existing feature environments, by environment."""
     account = account_of_caller(context, DEV.home)
     what = "destroy feature environments" if doing else "list feature environments; change nothing"
     announce(context, account, what=what, whose=f"{DEV.name}, the host of feature environments", regions=DEV.regions)
     existing: dict[str, list[Stack]] = {}
-    found = existing_stacks(context, account, DEV.name, DEV.regions, lambda stack: stack.host == DEV.name)
+    found = existing_stacks(
+        context,
+        account,
+        DEV.name,
+        DEV.regions,
+        lambda stack: stack.host == DEV.name and only in (None, stack.owner),
+    )
     for stack in sorted(found, key=lambda stack: stack.key):
         existing.setdefault(stack.owner, []).append(stack)
     return existing
 
 
-def _doomed(existing: dict[str, list[Stack]], branches: list[str]) -> list[str]:
+def _doomed(existing: dict[str, list[Stack]], branches: list[str], output: Output) -> list[str]:
     """Print each environment, and return those whose branch is not in `branches`; none if `branches` is empty."""
     kept = {*branches, *map(environment_of_branch, branches)}
+    shown = errors if output is Output.JSON else console
     if not existing:
-        console.print("there are no feature environments")
+        shown.print("there are no feature environments")
     for name, stacks in existing.items():
         fate = "" if not branches else "kept: " if name in kept else "to be destroyed: "
-        console.print(f"{name:<40}  {fate}{', '.join(stack.name for stack in stacks)}")
+        shown.print(f"{name:<40}  {fate}{', '.join(stack.name for stack in stacks)}")
     return [name for name in existing if branches and name not in kept]
 
 

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from infra.environments import Environment
 from infra.operate.aws import Account
-from order_shared.naming import SERVICE_NAMES
+from order_shared.naming import SERVICE_NAMES, repository_name
 from orderctl.exceptions import Failed
 
 
@@ -21,10 +21,11 @@ def remove_image_tags(account: Account, environment: Environment) -> list[str]:
     removed = []
     for region in environment.regions:
         ecr = account.client("ecr", region)
-        for repository in SERVICE_NAMES:
+        for service in SERVICE_NAMES:
+            repository = repository_name(service, is_feature=environment.is_feature)
             tags = [{"imageTag": f"{kept}-{environment.name}"} for kept in ("live", "previous")]
             try:
-                answer = ecr.batch_delete_image(repositoryName=str(repository), imageIds=tags)
+                answer = ecr.batch_delete_image(repositoryName=repository, imageIds=tags)
             except ecr.exceptions.RepositoryNotFoundException:
                 continue
             except ClientError as error:
@@ -43,9 +44,11 @@ def remove_images(ecr: Any) -> None:
     Raises:
         Failed: if AWS refuses the call.
     """
-    for repository in SERVICE_NAMES:
+    for repository in (
+        repository_name(service, is_feature=flag) for service in SERVICE_NAMES for flag in (True, False)
+    ):
         try:
-            ecr.delete_repository(repositoryName=str(repository), force=True)
+            ecr.delete_repository(repositoryName=repository, force=True)
         except ecr.exceptions.RepositoryNotFoundException:
             continue
         except ClientError as error:

@@ -33,7 +33,7 @@ def init(
     ENV/webhook-keys     gets a random value
     ENV/payment-api-key  gets dev's value if ENV is a feature environment; for
                          any other, set the value yourself first
-    live-ENV             gets the image of --tag, in both repositories
+    live-ENV             gets the image of --tag, in the repository of each service
 
     All of them are checked before the first is set. No value is printed.
 

@@ -16,6 +16,7 @@ class Verb(StrEnum):
     APPLY = "apply"
     DESTROY = "destroy"
     OUTPUTS = "outputs"
+    UNLOCK = "unlock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,8 @@ class Request:
     region: str | None = None
     registry: bool = False
     """Also destroy the resources that an account's environments share."""
+    skip_registry: bool = False
+    """Leave out the registry, which several environments share: another run applies it."""
     dry_run: bool = False
 
     def stacks(self) -> tuple[Stack, ...]:
@@ -92,10 +95,13 @@ class Request:
         words += ["--only", self.only] if self.only else []
         words += ["--region", self.region] if self.region else []
         words += ["--registry"] if self.registry else []
+        words += ["--skip-registry"] if self.skip_registry else []
         words += ["--dry-run"] if self.dry_run else []
         return " ".join(words)
 
     def _wants(self, stack: Stack) -> bool:
+        if self.skip_registry and stack.kind == REGISTRY:
+            return False
         return self.region in (None, stack.region) and self.only in (None, stack.app, stack.kind, stack.name)
 
     def _no_such_stack(self) -> str:

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.operate.process import Child
+from infra.operate.request import PROGRAM
 from infra.stacks import Stack
 from orderctl.exceptions import Failed, Interrupted
 
 STDERR = 2
+
+LOCK_TIMEOUT = "-lock-timeout=10m"
+"""Time to wait for the lock of a state, which another run may hold: several environments share the registry's."""
 
 PLAN_FILE = "stack.tfplan"
 LOST_STATE = "errored.tfstate"
@@ -65,7 +69,7 @@ class Terraform:
         """Create and show a plan, which `planned_changes` and `apply_plan` use during the block."""
         plan = self.folder_of(stack) / PLAN_FILE
         try:
-            self._run(stack, "plan", "-input=false", f"-out={PLAN_FILE}", *_destroying(destroy))
+            self._run(stack, "plan", "-input=false", LOCK_TIMEOUT, f"-out={PLAN_FILE}", *_destroying(destroy))
             yield
         finally:
             plan.unlink(missing_ok=True)  # the plan contains all values, including secrets
@@ -77,7 +81,7 @@ class Terraform:
 
     def apply_plan(self, stack: Stack, meanwhile: Callable[[], None] | None = None) -> None:
         """Apply exactly the plan. `meanwhile` is called every half a minute until that has ended."""
-        self._run(stack, "apply", "-input=false", PLAN_FILE, meanwhile=meanwhile)
+        self._run(stack, "apply", "-input=false", LOCK_TIMEOUT, PLAN_FILE, meanwhile=meanwhile)
 
     def apply(self, stack: Stack, *, destroy: bool, meanwhile: Callable[[], None] | None = None) -> None:
         """Create and show a plan, and apply exactly that plan."""
@@ -87,7 +91,11 @@ class Terraform:
     def forget(self, stack: Stack, address: str) -> None:
         """Remove a resource from the state if it is there, so that it survives the destruction of the stack."""
         if address in self._run(stack, "state list", stdout=subprocess.PIPE).decode().split():
-            self._run(stack, "state rm", address)
+            self._run(stack, "state rm", LOCK_TIMEOUT, address)
+
+    def force_unlock(self, stack: Stack, lock_id: str) -> None:
+        """Release the lock of a state, if it is still this one."""
+        self._run(stack, "force-unlock", "-force", lock_id)
 
     def outputs(self, stack: Stack) -> dict[str, Any]:
         """Return the stack's outputs by name in Terraform's form, with the members `value`, `type` and `sensitive`."""
@@ -126,8 +134,7 @@ class Terraform:
         if error.killed:
             return Interrupted(
                 f"terraform {verb} was killed: its last changes may be missing in its state, which may be locked. "
-                "If the next run reports the lock, release it with: "
-                f"terraform -chdir={os.path.relpath(self.folder_of(stack))} force-unlock LOCK_ID"
+                f"If the next run reports the lock, release it with: {PROGRAM} unlock --env {stack.owner}"
             )
         if verb != "apply":
             return Interrupted(f"interrupted during terraform {verb}, which changes nothing")

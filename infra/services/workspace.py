@@ -53,9 +53,12 @@ class ServiceWorkspace(Workspace):
         It runs the image with the live tag of the environment.
         """
         name = self.service.name
+        images, is_feature = self.images, self.environment.is_feature
+        urls = images.feature_repository_urls if is_feature else images.repository_urls
+        arns = images.feature_repository_arns if is_feature else images.repository_arns
         container = Container(
             service=name,
-            image=f"{self.images.repository_urls[name]}:live-{self.environment.name}",
+            image=f"{urls[name]}:live-{self.environment.name}",
             port=self.service.port,
             size=size,
             settings={**self.settings(), **settings},
@@ -63,7 +66,7 @@ class ServiceWorkspace(Workspace):
             stop_timeout=stop_timeout,
             log_group_name=self.data.log_group_names[name],
             log_group_arn=self.data.log_group_arns[name],
-            repository_arn=self.images.repository_arns[name],
+            repository_arn=arns[name],
             statements=(*statements, self.use_data_key()),
         )
         return Task(self, self.environment, container, self.platform.data_key_arn)

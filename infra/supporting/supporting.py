@@ -42,7 +42,7 @@ class Supporting(Workspace):
         )
         make_dashboard(self, environment, load_balancer.balancer.arn_suffix)
         images = self.read(RegistryOutputs, Stack(owner=ACCOUNT, region=region, kind=REGISTRY))
-        CiRoles(self, environment, images, data.outputs, data_key_arn)
+        CiRoles(self, environment, images, data.outputs, data_key=data_key_arn, logs_key=logs_key_arn)
         self.publish(
             PlatformOutputs(
                 vpc_id=network.vpc.id,

@@ -1,8 +1,11 @@
 """Feature environments go with their branches, and only then."""
 
+import json
+
 import pytest
 
 from infra.environments import PLACEHOLDER_DOMAIN
+from infra.operate.features import environment_of_branch
 from orderctl import terminal
 from tests.infra.conftest import BUCKET, HOME, Desk, stacks_named
 
@@ -36,8 +39,8 @@ def test_without_branches_it_lists(crowded: Desk) -> None:
 @pytest.mark.parametrize(
     "keep",
     [
-        ("--keep", "main", "--keep", "feat/login"),
-        ("--keep", "main feat/Login"),
+        ("--keep", "main", "--keep", "feat-login"),
+        ("--keep", "main feat-login"),
         ("--keep", "main\nfeat-login\n"),
     ],
 )
@@ -50,9 +53,26 @@ def test_those_without_a_branch_are_destroyed(crowded: Desk, keep: tuple[str, ..
     assert "kept: " in result.stdout
 
 
+def test_a_branch_keeps_its_own_environment_only(desk: Desk) -> None:
+    kept, other = environment_of_branch("feat/login"), environment_of_branch("feat_login")
+    desk.stand(*stacks_named(kept), *stacks_named(other))
+    result = desk.run("gc", "--dry-run", "--output", "json", "--keep", "main feat/login")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == [other]
+    assert f"{kept}" in result.stderr
+    assert desk.calls() == []
+
+
+def test_one_of_them_is_destroyed_alone(crowded: Desk) -> None:
+    assert crowded.run("gc", "--yes", "--keep", "main", "--env", "feat-old").exit_code == 0
+    assert doomed(crowded) == ["feat-old"]
+    assert crowded.run("gc", "--yes", "--keep", "main feat-login", "--env", "feat-login").exit_code == 0
+    assert doomed(crowded) == ["feat-old"]
+
+
 def test_a_dry_run_only_says(crowded: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "can_ask", lambda: False)
-    result = crowded.run("gc", "--dry-run", "--keep", "feat/login")
+    result = crowded.run("gc", "--dry-run", "--keep", "feat-login")
     assert result.exit_code == 0
     assert "to be destroyed: " in result.stdout
     assert crowded.calls() == []

@@ -76,7 +76,7 @@ def test_a_host_stays_while_feature_environments_stand(hosted: Hosted) -> None:
 
 def test_gc_finds_feature_environments(hosted: Hosted) -> None:
     desk = hosted(workspaces(named(stacks_named("feat-login")), named(stacks_named("feat-old"))))
-    assert desk.run("gc", "--yes", "--keep", "feat/login").exit_code == 0
+    assert desk.run("gc", "--yes", "--keep", "feat-login").exit_code == 0
     assert desk.applied() == [
         f"{kind}-{HOME}" for kind in ("order-notifier", "order-processor", "order-api", "supporting")
     ]

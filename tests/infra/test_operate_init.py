@@ -58,6 +58,7 @@ class Ground:
         return (images[0]["imageId"]["imageDigest"], images[0]["imageManifest"]) if images else None
 
 
+FEATURES = [f"features/{name}" for name in SERVICE_NAMES]
 GIVEN = len(SECRETS) + len(SERVICE_NAMES)
 """Lines of the output: a value for each secret, and an image for each service."""
 
@@ -72,7 +73,7 @@ def ground(desk: Desk) -> Ground:
         for secret in SECRETS:
             secrets.create_secret(Name=f"{environment}/{secret}")
     secrets.put_secret_value(SecretId="dev/payment-api-key", SecretString=KEY)
-    for repository in SERVICE_NAMES:
+    for repository in (*SERVICE_NAMES, *FEATURES):
         ecr.create_repository(repositoryName=repository)
         ecr.put_image(repositoryName=repository, imageManifest=MANIFEST, imageManifestMediaType=INDEX, imageTag=TAG)
     return Ground(desk, secrets, ecr)
@@ -94,14 +95,14 @@ def test_a_feature_gets_secrets_and_images(ground: Ground) -> None:
     assert ground.value("feat-login/payment-api-key") == KEY
     assert all(value not in result.output for value in (cursor, webhooks, KEY))
     assert result.stdout.count("  given") == GIVEN
-    for repository in SERVICE_NAMES:
+    for repository in FEATURES:
         assert ground.image(repository, "live-feat-login") == ground.image(repository, TAG)
         assert ground.image(repository, TAG) is not None
 
 
 def test_the_index_is_kept_as_it_is_with_its_attestations(ground: Ground) -> None:
     ground.init("feat-login", "--tag", TAG)
-    found = ground.image("order-api", "live-feat-login")
+    found = ground.image("features/order-api", "live-feat-login")
     assert found is not None
     assert found[1] == MANIFEST
 
@@ -147,7 +148,7 @@ def test_before_its_supporting_stack_there_is_nothing_to_give_a_value(ground: Gr
 
 
 def test_an_image_that_was_not_pushed_is_missed_by_name(ground: Ground) -> None:
-    ground.ecr.batch_delete_image(repositoryName="order-processor", imageIds=[{"imageTag": TAG}])
+    ground.ecr.batch_delete_image(repositoryName="features/order-processor", imageIds=[{"imageTag": TAG}])
     refused(
         ground.init("feat-login", "--tag", TAG), f"order-processor:{TAG} is not in the registry: run `make push` first"
     )

@@ -1,6 +1,7 @@
 """Which stacks, in which order; what must stand before, and what must be gone."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -188,7 +189,17 @@ def test_what_stands_beside_is_in_nobodys_way(going: Stack, beside: Stack) -> No
     ],
 )
 def test_a_branch_names_its_environment(branch: str, name: str) -> None:
-    assert environment_of_branch(branch) == name
+    digest = sha256(branch.encode()).hexdigest()[:8]
+    assert environment_of_branch(branch) == f"{name}-{digest}"
+
+
+def test_two_spellings_have_two_environments() -> None:
+    """Or the deletion of one branch would destroy the data of the other."""
+    spellings = ["feat/login", "feat-login", "feat_login", "feat/Login", "feat/login-", "feat//login", "feat.login"]
+    names = {environment_of_branch(each) for each in spellings}
+    assert len(names) == len(spellings)
+    assert all(NAME_PATTERN.fullmatch(name) for name in names)
+    assert environment_of_branch(environment_of_branch("feat/login")) not in names
 
 
 def test_long_branches_are_told_apart() -> None:

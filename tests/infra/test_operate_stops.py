@@ -112,7 +112,7 @@ def test_nothing_goes_on_after_the_last_stack(desk: Desk) -> None:
 def test_a_terraform_that_was_killed_may_have_left_a_lock(desk: Desk) -> None:
     seen = stop(desk, signals=["SIGINT"], killed=True)
     assert "was killed" in seen["told"]
-    assert "force-unlock LOCK_ID" in seen["told"]
+    assert "orderctl env unlock --env dev" in seen["told"]
     assert f"not applied: {SUPPORTING}" in seen["told"]
 
 

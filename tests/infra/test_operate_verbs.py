@@ -41,8 +41,18 @@ def test_apply_plans_each_stack_and_applies_that_plan(desk: Desk) -> None:
     init, plan, apply = (call["arguments"] for call in desk.calls()[:3])
     backend = [f"-backend-config=bucket={BUCKET}", f"-backend-config=region={HOME}"]
     assert init == ["init", "-no-color", "-input=false", "-reconfigure", *backend]
-    assert plan == ["plan", "-no-color", "-input=false", "-out=stack.tfplan"]
-    assert apply == ["apply", "-no-color", "-input=false", "stack.tfplan"]
+    assert plan == ["plan", "-no-color", "-input=false", "-lock-timeout=10m", "-out=stack.tfplan"]
+    assert apply == ["apply", "-no-color", "-input=false", "-lock-timeout=10m", "stack.tfplan"]
+
+
+def test_the_registry_can_be_left_out(desk: Desk) -> None:
+    """Another job of the pipeline applies it."""
+    desk.stand(stacks_named("dev")[0])
+    assert desk.run("apply", "--env", "dev", "--only", "supporting", "--skip-registry", "--yes").exit_code == 0
+    assert desk.applied() == [ORDER[1]]
+    desk.does[f"apply {ORDER[1]}"] = {"exit": 1}
+    result = desk.run("apply", "--env", "dev", "--only", "supporting", "--skip-registry", "--yes")
+    assert "run: orderctl env apply --env dev --only supporting --skip-registry" in result.stderr
 
 
 def test_terraform_is_told_where_the_state_is_and_where_providers_are_kept(desk: Desk) -> None:
@@ -170,7 +180,14 @@ def test_destroy_goes_backwards_and_spares_the_registry(desk: Desk) -> None:
     result = desk.run("destroy", "--env", "dev", answer="dev\n")
     assert result.exit_code == 0, result.output
     assert desk.called() == steps(ORDER[:0:-1], "init", "plan", "apply")
-    assert desk.calls()[1]["arguments"] == ["plan", "-no-color", "-input=false", "-out=stack.tfplan", "-destroy"]
+    assert desk.calls()[1]["arguments"] == [
+        "plan",
+        "-no-color",
+        "-input=false",
+        "-lock-timeout=10m",
+        "-out=stack.tfplan",
+        "-destroy",
+    ]
 
 
 def test_a_destruction_may_be_looked_at_first(desk: Desk) -> None:
@@ -260,13 +277,13 @@ def test_a_features_images_lose_its_tags_and_keep_their_own(desk: Desk) -> None:
     desk.make_up(feature)
     desk.stand(*stacks_of(feature))
     ecr = boto3.client("ecr", region_name=HOME)
-    ecr.create_repository(repositoryName="order-api")
+    ecr.create_repository(repositoryName="features/order-api")
     kind = "application/vnd.oci.image.manifest.v1+json"
     manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": {}, "layers": []})
-    for tag in ("sha-1a2b3c4", "live-feat-login", "live-dev"):
-        ecr.put_image(repositoryName="order-api", imageManifest=manifest, imageTag=tag)
+    for tag in ("sha-1a2b3c4", "live-feat-login", "live-feat-other"):
+        ecr.put_image(repositoryName="features/order-api", imageManifest=manifest, imageTag=tag)
     result = desk.run("destroy", "--env", "feat-login", "--yes")
     assert result.exit_code == 0, result.output
-    assert "removed the tag order-api:live-feat-login" in result.stderr
-    (image,) = ecr.describe_images(repositoryName="order-api")["imageDetails"]
-    assert sorted(image["imageTags"]) == ["live-dev", "sha-1a2b3c4"]
+    assert "removed the tag features/order-api:live-feat-login" in result.stderr
+    (image,) = ecr.describe_images(repositoryName="features/order-api")["imageDetails"]
+    assert sorted(image["imageTags"]) == ["live-feat-other", "sha-1a2b3c4"]

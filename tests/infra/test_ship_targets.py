@@ -1,5 +1,6 @@
 """What the Makefile calls to build, push and deploy, and what it leaves alone: with stand-ins for the programs."""
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass, field
@@ -74,6 +75,11 @@ def bench(tmp_path: Path) -> Bench:
     )
 
 
+def provenance(commit: str) -> str:
+    args = {"build-arg:COMMIT": commit}
+    return json.dumps({"linux/amd64": {"SLSA": {"invocation": {"parameters": {"args": args}}}}})
+
+
 class TestPush:
     def test_every_image_for_both_architectures_with_their_attestations(self, bench: Bench) -> None:
         bench.answers["length(images)"] = "0"
@@ -86,9 +92,33 @@ class TestPush:
             assert "--build-arg COMMIT=5d6e7f8 --build-arg VERSION=0." in build
             assert build.endswith(f"--push --tag 111122223333.dkr.ecr.eu-central-1.amazonaws.com/{service}:{TAG}")
 
+    def test_the_images_of_a_branch_go_to_repositories_of_their_own(self, bench: Bench) -> None:
+        bench.answers["length(images)"] = "0"
+        assert bench.make("push", "ENV=feat-login").returncode == 0
+        assert len(bench.calls("batch-get-image")) == len(bench.calls("--repository-name features/")) == len(SHIPPED)
+        for service, build in zip(SHIPPED, bench.calls("docker buildx build"), strict=True):
+            assert build.endswith(f"--tag 111122223333.dkr.ecr.eu-central-1.amazonaws.com/features/{service}:{TAG}")
+
+    def test_in_a_workflow_the_provenance_names_the_run(self, bench: Bench) -> None:
+        bench.answers["length(images)"] = "0"
+        github = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "shop/orders", "GITHUB_RUN_ID": "7"}
+        assert bench.make("push", "SERVICES=order-api", **github).returncode == 0
+        (build,) = bench.calls("docker buildx build")
+        run = "https://github.com/shop/orders/actions/runs/7"
+        assert f"--provenance=mode=max,builder-id={run} --sbom=true" in build
+
+    def test_another_image_with_its_tag_fails_the_push(self, bench: Bench) -> None:
+        bench.answers["length(images)"] = "1"
+        bench.answers["imagetools inspect"] = provenance("0badc0de")
+        result = bench.make("push", "SERVICES=order-api")
+        assert result.returncode != 0
+        assert "linux/amd64 was built from 0badc0de, not from 5d6e7f8" in result.stderr
+        assert "make push TAG=sha-5d6e7f8-2" in result.stderr
+
     def test_what_is_there_is_left_for_its_tag_cannot_move(self, bench: Bench) -> None:
         bench.answers["length(images) --repository-name order-api"] = "1"
         bench.answers["length(images)"] = "0"
+        bench.answers["imagetools inspect"] = provenance("5d6e7f8")
         result = bench.make("push")
         assert result.returncode == 0
         assert f"order-api:{TAG} exists already" in result.stdout
@@ -177,6 +207,17 @@ class TestBranches:
         assert bench.make("gc-branches", YES="1").returncode == 0
         assert bench.calls("orderctl env") == [f"orderctl env gc --keep main {HOSTILE} touch pwned) --yes"]
 
+    def test_the_night_lists_them_first_and_destroys_one_at_a_time(self, bench: Bench) -> None:
+        bench.answers["git for-each-ref"] = "main\\nfeat/login"
+        bench.answers["orderctl env gc --dry-run"] = '["feat-old-1234abcd"]'
+        result = bench.make("gc-list")
+        assert result.stdout == 'environments=["feat-old-1234abcd"]\n'
+        assert bench.make("gc-branches", YES="1", ENV="feat-old-1234abcd").returncode == 0
+        assert bench.calls("orderctl env") == [
+            "orderctl env gc --dry-run --output json --keep main feat/login",
+            "orderctl env gc --keep main feat/login --env feat-old-1234abcd --yes",
+        ]
+
     def test_without_an_answer_of_git_none_is_destroyed(self, bench: Bench) -> None:
         bench.answers["git for-each-ref"] = "FAIL"
         assert bench.make("gc-branches", YES="1").returncode != 0
@@ -187,10 +228,29 @@ class TestPlanSummary:
     def test_the_plan_is_on_the_page_too(self, bench: Bench) -> None:
         bench.answers["orderctl env plan --env uat"] = "2 to add"
         page = bench.here / "page.md"
-        result = bench.make("plan-summary", ENV="uat", GITHUB_STEP_SUMMARY=str(page))
+        kept = bench.here / "plan.txt"
+        result = bench.make("plan-summary", f"PLAN={kept}", ENV="uat", GITHUB_STEP_SUMMARY=str(page))
         assert result.returncode == 0
-        assert page.read_text() == result.stdout == "```\n2 to add\n```\n"
+        assert result.stdout == kept.read_text() == "2 to add\n"
+        assert page.read_text() == "## Plan of uat\n```\n2 to add\n```\n"
+
+    def test_a_long_plan_is_cut_on_the_page_and_kept_whole(self, bench: Bench) -> None:
+        bench.answers["orderctl env plan"] = "2 to add\\n2 to change"
+        page, kept = bench.here / "page.md", bench.here / "plan.txt"
+        result = bench.make("plan-summary", f"PLAN={kept}", "SHOWN=8", ENV="uat", GITHUB_STEP_SUMMARY=str(page))
+        assert result.returncode == 0
+        assert kept.read_text() == "2 to add\n2 to change\n"
+        assert "change" not in page.read_text()
+        assert "the artifact has all of it" in page.read_text()
+
+    def test_an_environment_without_a_role_has_a_reason_instead(self, bench: Bench) -> None:
+        page, kept = bench.here / "page.md", bench.here / "plan.txt"
+        result = bench.make("plan-skipped", f"PLAN={kept}", ENV="prod", GITHUB_STEP_SUMMARY=str(page))
+        assert result.returncode == 0
+        assert page.read_text() == kept.read_text() == result.stdout
+        assert "There is no plan of prod" in result.stdout
 
     def test_a_plan_that_fails_fails(self, bench: Bench) -> None:
         bench.answers["orderctl env plan"] = "FAIL"
-        assert bench.make("plan-summary").returncode != 0
+        kept = bench.here / "plan.txt"
+        assert bench.make("plan-summary", f"PLAN={kept}").returncode != 0

@@ -79,15 +79,12 @@ def _is_cloud_control(statement: Statement) -> bool:
 def test_a_session_that_deploys_outlives_the_deployment() -> None:
     """Row 27. ECR scans for ten minutes and a task starts in four; then tests, the bake, and 30 minutes to go back."""
     for role in every("aws_iam_role"):
-        if role.name in ("ci_deploy_role", "ci_apply_role"):
+        if role.name.startswith("ci_") and role.name != "ci_plan_role":
             bake = role.stack.environment.deployment.bake_minutes
             assert role["max_session_duration"] == 2 * HOUR >= (10 + 4 + 5 + bake + 30) * 60, str(role)
     action = yaml.safe_load((ROOT / ".github" / "actions" / "sign-in" / "action.yml").read_text())
     (duration,) = [step["with"]["role-duration-seconds"] for step in action["runs"]["steps"]]
-    assert (
-        re.sub(r"\s+", " ", duration)
-        == "${{ (inputs.role == 'deploy' || inputs.role == 'apply') && '7200' || '3600' }}"
-    )
+    assert re.sub(r"\s+", " ", duration) == "${{ inputs.role == 'plan' && '3600' || '7200' }}"
 
 
 def test_the_keys_of_a_protected_environment_refuse_to_go() -> None:

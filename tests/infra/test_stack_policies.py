@@ -10,7 +10,17 @@ CI_PATH = "/order-platform-ci/"
 
 OPEN = {
     "FindLogGroup": ("a list of groups takes no resource", {"flow_log_policy"}),
-    "ReadSettings": ("what a plan reads besides; none of it is data", {"ci_plan_policy"}),
+    "FeatureBoundary": ("it allows nothing by itself: it caps what the roles' own policies name", {"feature_boundary"}),
+    "FeatureData": ("every action on tables and queues of features, by their names", {"feature_boundary"}),
+    "FeatureResources": (
+        "every action on what has the name of a feature",
+        {"ci_feature_apply_policy", "ci_feature_destroy_policy"},
+    ),
+    "ReadSettings": (
+        "what a plan reads besides; none of it is data",
+        {"ci_plan_policy", "ci_feature_apply_policy", "ci_feature_destroy_policy"},
+    ),
+    "Stacks": ("the services of the stacks", {"ci_apply_policy"}),
     "AccountDecidesByItsPolicies": (
         "a key's policy is about that key alone, and somebody must administer it",
         {"data_key", "images_key", "logs_key"},
@@ -20,10 +30,19 @@ OPEN = {
     "AlarmsToTopic": ("a key's policy is about that key alone", {"data_key"}),
     "Boundary": ("it allows nothing by itself: it caps what the roles' own policies name", {"boundary"}),
     "LogGroups": ("a key's policy is about that key alone", {"logs_key"}),
-    "Look": ("descriptions, most of which take no resource", {"ci_deploy_policy", "order_api_infrastructure_policy"}),
+    "Look": (
+        "descriptions, most of which take no resource",
+        {
+            "ci_deploy_policy",
+            "ci_feature_apply_policy",
+            "ci_feature_deploy_policy",
+            "ci_feature_destroy_policy",
+            "order_api_infrastructure_policy",
+        },
+    ),
     "ReadIam": (
         "a plan compares every role and policy, and changes none",
-        {"ci_apply_policy", "ci_destroy_policy"},
+        {"ci_apply_policy"},
     ),
     "Shell": (
         "the channels of ECS Exec take no resource; off in production",
@@ -32,7 +51,8 @@ OPEN = {
     "SignInToRegistry": (
         "the registry's token has no resource",
         {
-            "ci_deploy_policy",
+            "ci_push_policy",
+            "ci_feature_deploy_policy",
             "order_api_execution_policy",
             "order_processor_execution_policy",
             "order_notifier_execution_policy",
@@ -44,9 +64,30 @@ OPEN = {
 READS = ("Look", "ReadIam")
 
 WITHIN = {
+    "FeatureAlarms": "alarms of features",
+    "FeatureData": "tables and queues of features",
+    "FeatureGroups": "security groups with the tag of a feature",
+    "FeatureImages": "image repositories of features",
+    "FeatureLogs": "log groups of features",
+    "FeatureResources": "what has the name of a feature",
+    "FeatureRules": "listener rules with the tag of a feature",
+    "FeatureScaling": "scaling with the tag of a feature",
+    "GroupsInVpc": "the networks in which a security group is made",
+    "HandFeatureRolesOn": "roles of features",
+    "HostsPaymentKey": "the payment key of the host, whose ARN ends at random",
+    "KeepFeatureRoles": "roles of features",
+    "MakeFeatureRoles": "roles of features, inside their boundary",
+    "NewGroups": "security groups that get the tag of a feature",
+    "NewRules": "the listeners of the host's load balancer",
+    "NewScaling": "scaling that gets the tag of a feature",
+    "RulesOfGroups": "the rules of security groups: the group is checked too",
+    "TagNewGroups": "tags while a security group or its rule is made",
+    "TagNewRules": "tags while a listener rule is made",
+    "WriteFeatureState": "the states of features",
     "HandRolesOn": "roles of ours, and only to AWS's services that run them",
     "InstanceProfiles": "profiles of ours",
     "KeepRoles": "roles of ours, inside the boundary",
+    "ListState": "the state buckets, whose names end in their region",
     "LoadBalancerWrites": "the folder of our account in the bucket",
     "LocksAndAudit": "the audit table of each feature environment",
     "MakeRolesWithinTheBoundary": "roles of ours, inside the boundary",
@@ -63,8 +104,8 @@ CI = "ci_"
 ROLE_LENGTH = 64  # IAM
 MANAGED_POLICIES = {
     "ci_plan": {"job-function/ViewOnlyAccess", "SecurityAudit"},
-    "ci_apply": {"PowerUserAccess"},
-    "ci_destroy": {"PowerUserAccess"},
+    "ci_feature_apply": {"job-function/ViewOnlyAccess", "SecurityAudit"},
+    "ci_feature_destroy": {"job-function/ViewOnlyAccess", "SecurityAudit"},
     "instance": {"service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore"},
 }
 """Of AWS, by role."""
@@ -164,36 +205,38 @@ def test_keys_are_administered_by_the_account() -> None:
 
 
 def test_every_role_but_those_of_ci_is_inside_the_boundary() -> None:
-    boundary = "arn:aws:iam::${data.aws_caller_identity.caller.account_id}:policy/order-platform/boundary"
-    none(
-        f"{role}: {role.get('permissions_boundary')}"
-        for role in roles()
-        if role.get("permissions_boundary") != (None if role.name.startswith(CI) else boundary)
-    )
+    none(f"{role}: {role.get('permissions_boundary')}" for role in roles() if not _is_bounded(role))
+
+
+def _is_bounded(role: Resource) -> bool:
+    if role.name.startswith(CI):
+        return role.get("permissions_boundary") is None
+    name = "feature-boundary" if role.stack.owner.startswith("feat-") else "boundary"
+    expected = f"arn:aws:iam::${{data.aws_caller_identity.caller.account_id}}:policy/order-platform/{name}"
+    return bool(role["permissions_boundary"] == expected)
 
 
 def test_the_boundary_holds_whatever_bounded_roles_may() -> None:
-    (boundary, *others) = [
-        policy
+    held = {
+        policy["name"]: [pattern for statement in statements_of(policy) for pattern in statement.actions]
         for stack in of_kind("registry", where=lambda stack: stack.variant == "dev")
         for policy in stack.resources("aws_iam_policy")
-    ]
-    assert not others
-    (statement,) = statements_of(boundary)
+    }
+    assert held.keys() == {"boundary", "feature-boundary"}
     none(
         f"{needed}: the boundary does not hold {action}"
         for role in roles()
-        if role.get("permissions_boundary")
+        if (boundary := role.get("permissions_boundary"))
         for needed in policies(role)
         for action in needed.actions
-        if not any(fnmatchcase(action, pattern) for pattern in statement.actions)
+        if not any(fnmatchcase(action, pattern) for pattern in held[boundary.rpartition("/")[2]])
     )
 
 
 def test_the_boundary_holds_neither_iam_nor_the_account() -> None:
     for boundary in every("aws_iam_policy"):
-        (statement,) = statements_of(boundary)
-        assert not {action.split(":")[0] for action in statement.actions} & {
+        actions = {action for statement in statements_of(boundary) for action in statement.actions}
+        assert not {action.split(":")[0] for action in actions} & {
             "*",
             "iam",
             "sts",
@@ -211,7 +254,7 @@ def test_policies_of_aws_are_the_listed_ones() -> None:
 
 
 def test_ci_is_our_repository_in_an_environment_of_its_own() -> None:
-    """A protected environment has no role that destroys it."""
+    """Only dev has roles for features, and no environment has one that destroys it."""
     for stack in of_kind("supporting", where=lambda stack: not stack.environment.is_feature):
         name = stack.environment.name
         expected = {
@@ -219,8 +262,13 @@ def test_ci_is_our_repository_in_an_environment_of_its_own() -> None:
             "ci_deploy": {f"environment:{name}"},
             "ci_apply": {f"environment:{name}-apply"},
         }
-        if not stack.environment.protected:
-            expected["ci_destroy"] = {f"environment:{name}-destroy"}
+        if name == "dev":
+            expected |= {
+                "ci_push": {"environment:images"},
+                "ci_feature_deploy": {"environment:features"},
+                "ci_feature_apply": {"environment:features-apply"},
+                "ci_feature_destroy": {"environment:features-destroy"},
+            }
         found = {}
         for role in stack.resources("aws_iam_role"):
             if role.name.startswith(CI):
@@ -241,7 +289,7 @@ def test_ci_has_a_path_of_its_own() -> None:
 
 
 def test_ci_makes_roles_inside_the_boundary_only_and_leaves_its_own() -> None:
-    appliers = [role for role in roles() if label(role) in {"ci_apply", "ci_destroy"}]
+    appliers = [role for role in roles() if label(role) == "ci_apply"]
     for role in appliers:
         statements = policies(role)
         makes = [statement for statement in statements if "iam:CreateRole" in statement.actions]

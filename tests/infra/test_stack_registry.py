@@ -11,6 +11,7 @@ from tests.infra.containers import containers
 from tests.infra.synthesis import Resource, every, none, of_kind
 
 SERVICES = {"order-api", "order-processor", "order-notifier"}
+FEATURES = {f"features/{service}" for service in SERVICES}
 MOVABLE = ["live-*", "previous-*"]
 
 
@@ -68,7 +69,13 @@ FRESH = [Image((), 1)]
 
 def test_each_service_has_its_repository() -> None:
     for stack in of_kind("registry"):
-        assert {each["name"] for each in stack.resources("aws_ecr_repository")} == SERVICES, str(stack)
+        assert {each["name"] for each in stack.resources("aws_ecr_repository")} == SERVICES | FEATURES, str(stack)
+
+
+def test_a_feature_runs_images_of_its_own_repositories() -> None:
+    for container in containers():
+        output = container.body["image"].partition(":live-")[0].rpartition(".")[2]
+        assert ("_feature_" in output) is container.task.stack.environment.is_feature, str(container)
 
 
 def test_only_what_a_deployment_moves_can_be_moved() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from order_shared.naming import shipping_order
-from tests.infra.workflows import Workflow, filled, workflow
+from tests.infra.workflows import Workflow, evaluated, filled, workflow
 
 Values = Mapping[str, str]
 """What GitHub's expressions name; what is not there is empty."""
@@ -31,18 +31,33 @@ def calls(name: str, event: str, values: Values) -> list[str]:
 
 
 def test_main_goes_through_each_environment_once_it_is_checked_and_pushed() -> None:
-    terraform = [f"infrastructure: {each}" for each in ("apply-supporting", "apply-services", "wait-deployments")]
-    deployed = [f"{name}/{call}" for name in ("dev", "uat", "prod") for call in (*terraform, *SHIPS)]
-    assert calls("deploy.yml", "push", OURS) == [*CHECKS, *PUSHES, *deployed]
+    steps = ("require-approval", "apply-supporting", "apply-services", "wait-deployments")
+    terraform = [f"infrastructure: {each}" for each in steps]
+    dev, uat, prod = ([f"{name}/{call}" for call in (*terraform, *SHIPS)] for name in ("dev", "uat", "prod"))
+    approvals = [[f"approve-{name}: require-approval"] for name in ("uat", "prod")]
+    assert calls("deploy.yml", "push", OURS) == [
+        *CHECKS,
+        "registry: apply-registry",
+        *PUSHES,
+        *dev,
+        *approvals[0],
+        *uat,
+        *approvals[1],
+        *prod,
+    ]
     assert workflow("environment.yml").job("images").needs == ["infrastructure"]
 
 
 def test_a_feature_gets_an_environment_and_keeps_it() -> None:
-    terraform = [
-        f"infrastructure: {each}" for each in ("apply-supporting", "init", "apply-services", "wait-deployments")
-    ]
+    steps = ("require-approval", "apply-supporting", "init", "apply-services", "wait-deployments")
+    terraform = [f"infrastructure: {each}" for each in steps]
     deployed = [f"deploy/{call}" for call in (*terraform, *SHIPS)]
     assert calls("feature.yml", "push", FEATURE) == ["name: branch-environment", *PUSHES, *deployed]
+
+
+def test_a_deleted_branch_makes_no_environment() -> None:
+    """GitHub may report a deletion as a push, too."""
+    assert calls("feature.yml", "push", {**FEATURE, "github.event.deleted": "true"}) == []
 
 
 def test_its_environment_goes_with_its_branch() -> None:
@@ -60,7 +75,7 @@ def test_what_is_deployed_or_destroyed_is_the_branchs() -> None:
     for event, branch in (("push", "github.ref_name"), ("delete", "github.event.ref")):
         (step,) = (step for step in workflow("feature.yml").job("name").steps if "run" in step)
         values = {"github.event_name": event, "github.ref_name": "main", branch: "feat/login"}
-        assert _value(step["env"]["BRANCH"], values) == "feat/login"
+        assert evaluated(step["env"]["BRANCH"], values) == "feat/login"
     destroy = workflow("feature.yml").job("destroy").body
     assert destroy["env"]["ENV"] == "${{ needs.name.outputs.environment }}"
 
@@ -76,14 +91,40 @@ def test_branches_that_have_an_environment() -> None:
 def test_a_pull_request_is_checked_and_if_it_is_ours_planned(head: str, planned: list[str]) -> None:
     values = {**OURS, "github.event.pull_request.head.repo.full_name": head}
     assert calls("check.yml", "pull_request", values) == [call.removeprefix("check/") for call in CHECKS]
-    assert calls("infrastructure.yml", "pull_request", values) == planned
+    assert calls("infrastructure.yml", "pull_request", {**values, "steps.sign-in.outcome": "success"}) == planned
+    skipped = [call.replace("plan-summary", "plan-skipped") for call in planned]
+    assert calls("infrastructure.yml", "pull_request", {**values, "steps.sign-in.outcome": "failure"}) == skipped
 
 
 def test_the_nightly_removal_knows_every_branch() -> None:
     """One that was not fetched would lose its environment."""
-    assert calls("gc.yml", "schedule", OURS) == ["gc: gc-branches"]
-    (checkout,) = (step for step in workflow("gc.yml").job("gc").steps if "checkout" in step.get("uses", ""))
-    assert checkout["with"]["fetch-depth"] == 0
+    found = {**OURS, "needs.list.outputs.environments": '["feat-login-1234abcd"]'}
+    assert calls("gc.yml", "schedule", found) == ["list: gc-list", "destroy: gc-branches"]
+    nothing = {**OURS, "needs.list.outputs.environments": "[]"}
+    assert calls("gc.yml", "schedule", nothing) == ["list: gc-list"]
+    for job in workflow("gc.yml").jobs:
+        (checkout,) = (step for step in job.steps if "checkout" in step.get("uses", ""))
+        assert checkout["with"]["fetch-depth"] == 0
+
+
+UNLOCK = ["unlock: require-approval", "unlock: unlock"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "confirmation", "called"),
+    [
+        ("dev", "dev", UNLOCK),
+        ("feat-login", "feat-login", UNLOCK),
+        ("prod", "prod", ["approve: require-approval", *UNLOCK]),
+        ("prod", "yes", []),
+        ("dev", "", []),
+    ],
+)
+def test_a_lock_is_released_for_who_names_its_environment_twice(
+    environment: str, confirmation: str, called: list[str]
+) -> None:
+    values = {**OURS, "inputs.environment": environment, "inputs.confirmation": confirmation}
+    assert calls("unlock.yml", "workflow_dispatch", values) == called
 
 
 def test_until_the_repository_knows_its_account_everything_is_only_checked() -> None:
@@ -97,7 +138,8 @@ def _calls(each: Workflow, values: Values) -> Iterator[tuple[str, str]]:
     """Path of the job and target; a matrix counts once."""
     ran: set[str] = set()
     for job in each.jobs:
-        if not ran.issuperset(job.needs) or not _holds(job.body, values):
+        waits = not ran.issuperset(job.needs) and "!failure()" not in job.body.get("if", "")
+        if waits or not _holds(job.body, values):
             continue
         ran.add(job.name)
         if job.called is not None:
@@ -112,12 +154,4 @@ def _calls(each: Workflow, values: Values) -> Iterator[tuple[str, str]]:
 
 def _holds(body: Mapping[str, Any], values: Values) -> bool:
     """Of a job or a step."""
-    return "if" not in body or bool(_value(body["if"], values))
-
-
-def _value(expression: str, values: Values) -> object:
-    """Of an expression of GitHub's, which has the precedence of Python's."""
-    inner = expression.removeprefix("${{").removesuffix("}}").strip()
-    known = re.sub(r"\b(?:github|inputs|vars)\.[\w.]+", lambda match: repr(values.get(match[0], "")), inner)
-    python = known.replace("&&", " and ").replace("||", " or ")
-    return eval(python, {"startsWith": str.startswith})  # noqa: S307 - our own workflows
+    return "if" not in body or bool(evaluated(body["if"], values))

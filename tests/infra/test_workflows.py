@@ -19,6 +19,8 @@ PINNED = re.compile(r"(?P<action>[\w-]+/[\w-]+)@(?P<digest>[0-9a-f]{40}) # v\d+\
 
 READ = {"contents": "read"}
 SIGNING_IN = {**READ, "id-token": "write"}
+APPROVAL = {"actions": "read"}
+"""To ask whether a run is approved."""
 
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
 
@@ -56,11 +58,11 @@ def test_what_is_run_is_a_target_of_the_makefile() -> None:
 
 def test_nothing_is_allowed_that_is_not_named() -> None:
     assert all(each.body["permissions"] == {} for each in workflows())
-    none(
-        f"{job}: {job.body.get('permissions')}"
-        for job in jobs()
-        if job.body.get("permissions") != (SIGNING_IN if job.signs_in else READ)
-    )
+    none(f"{job}: {job.body.get('permissions')}" for job in jobs() if job.body.get("permissions") != _needed(job))
+
+
+def _needed(job: Job) -> dict[str, str]:
+    return (SIGNING_IN if job.signs_in else READ) | (APPROVAL if job.calls("make require-approval") else {})
 
 
 def test_no_job_runs_for_hours_unseen() -> None:
@@ -106,7 +108,7 @@ def _subjects(policy: str) -> set[str]:
 
 
 def test_each_role_of_ci_is_taken_by_somebody() -> None:
-    assert {each.role.rpartition("-")[2] for each in sign_ins()} == {"plan", "apply", "deploy", "destroy"}
+    assert {each.role.rpartition("-")[2] for each in sign_ins()} == {"plan", "push", "apply", "deploy", "destroy"}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -123,16 +125,21 @@ def test_a_pull_request_reads_and_main_changes(environment: str) -> None:
 def test_main_goes_from_one_environment_to_the_next() -> None:
     deploy = workflow("deploy.yml")
     assert deploy.triggers == {"push": {"branches": ["main"]}}
-    assert set(deploy.job("dev").needs) == {"check", "images"}
+    assert [deploy.job(name).needs for name in ("registry", "images", "dev")] == [["check"], ["registry"], ["images"]]
     for before, after in (("dev", "uat"), ("uat", "prod")):
-        assert deploy.job(after).needs == [before]
+        assert deploy.job(f"approve-{after}").needs == [before]
+        assert deploy.job(after).needs == [f"approve-{after}"]
     for name in ENVIRONMENTS:
         assert deploy.job(name).body["with"] == {"environment": name, "roles-of": name}
 
 
 def test_an_environment_is_deployed_by_one_run_at_a_time_and_to_its_end() -> None:
     """A run that was cancelled midway would leave it between two versions."""
-    changing = [job for job in jobs() if job.signs_in and {"push", "schedule"} & job.workflow.triggers.keys()]
+    changing = [
+        job
+        for job in jobs()
+        if job.signs_in and {"push", "schedule", "workflow_dispatch"} & job.workflow.triggers.keys()
+    ]
     assert changing
     for job in changing:
         if job.called is workflow("images.yml"):
@@ -142,9 +149,47 @@ def test_an_environment_is_deployed_by_one_run_at_a_time_and_to_its_end() -> Non
         assert not any(isinstance(group, dict) and group.get("cancel-in-progress") for group in groups), str(job)
 
 
-def test_groups_of_environments_differ() -> None:
-    groups = [workflow("deploy.yml").job(name).body["concurrency"] for name in ENVIRONMENTS]
-    assert len(set(groups)) == len(groups)
+def groups(job: Job) -> list[str]:
+    return [
+        each["group"] if isinstance(each, dict) else each
+        for body in (job.body, job.workflow.body)
+        if (each := body.get("concurrency"))
+    ]
+
+
+def test_an_environment_has_one_group_whichever_workflow_changes_it() -> None:
+    for name in ENVIRONMENTS:
+        assert groups(workflow("deploy.yml").job(name)) == [f"environment-{name}"]
+    named = "environment-${{ needs.name.outputs.environment }}"
+    for job in ("deploy", "destroy"):
+        assert groups(workflow("feature.yml").job(job))[0] == named
+    night = workflow("gc.yml").job("destroy")
+    assert groups(night)[0] == "environment-${{ matrix.environment }}"
+    assert night.body["env"]["ENV"] == "${{ matrix.environment }}"
+
+
+def test_an_approval_holds_no_other_run() -> None:
+    for job in jobs():
+        environment = str(job.body.get("environment", ""))
+        if environment.endswith("-approval") and "deploy" in job.workflow.path.name:
+            assert groups(job) == [f"approval-{environment.removesuffix('-approval')}-${{{{ github.run_id }}}}"]
+            assert not job.signs_in
+
+
+def test_the_registry_is_applied_by_one_job_only() -> None:
+    (applies,) = [job for job in jobs() if job.calls("make apply-registry")]
+    assert groups(applies) == ["registry"]
+    for job in jobs():
+        for step in job.steps:
+            if step.get("run") == "make apply-supporting":
+                assert step["env"] == {"SKIP_REGISTRY": 1}
+
+
+def test_what_changes_an_environment_asks_for_its_approval_before_it_signs_in() -> None:
+    job = workflow("environment.yml").job("infrastructure")
+    commands = [step.get("run") or step["uses"] for step in job.steps]
+    assert commands.index("make require-approval") < commands.index("./.github/actions/sign-in")
+    assert workflow("environment.yml").job("images").needs == ["infrastructure"]
 
 
 def test_what_is_deployed_is_what_was_pushed() -> None:

@@ -31,6 +31,12 @@ class Workflow:
         return on
 
     @property
+    def defaults(self) -> dict[str, str]:
+        """Inputs of a call that need not be given."""
+        inputs = (self.triggers["workflow_call"] or {}).get("inputs", {})
+        return {name: str(each["default"]) for name, each in inputs.items() if "default" in each}
+
+    @property
     def jobs(self) -> list["Job"]:
         return [Job(self, name, body) for name, body in self.body["jobs"].items()]
 
@@ -59,6 +65,11 @@ class Job:
     def needs(self) -> list[str]:
         needs = self.body.get("needs", [])
         return [needs] if isinstance(needs, str) else needs
+
+    def calls(self, command: str) -> bool:
+        """Itself, or in the workflow that it calls."""
+        called = self.called.jobs if self.called is not None else []
+        return any(step.get("run") == command for step in self.steps) or any(job.calls(command) for job in called)
 
     @property
     def signs_in(self) -> bool:
@@ -112,16 +123,30 @@ def steps() -> Iterator[tuple[str, Json]]:
 def sign_ins() -> list[SignIn]:
     """Of all workflows that something starts, through the workflows that these call."""
     started = [job for each in workflows() if set(each.triggers) != {"workflow_call"} for job in each.jobs]
-    found = [sign_in for job in started for sign_in in _sign_ins(job, {})]
+    found = [sign_in for job in started for sign_in in sign_ins_of(job)]
     assert found, "nothing signs in"
     return found
+
+
+def sign_ins_of(job: Job) -> list[SignIn]:
+    """Of a job of a workflow that something starts."""
+    return [sign_in for inputs in _dispatched(job) for sign_in in _sign_ins(job, inputs)]
+
+
+def _dispatched(job: Job) -> list[dict[str, str]]:
+    """What somebody may enter who starts the workflow by hand: each environment."""
+    if "inputs" not in (job.workflow.triggers.get("workflow_dispatch") or {}):
+        return [{}]
+    return [{"environment": each} for each in ("dev", "uat", "prod", "feat-login")]
 
 
 def _sign_ins(job: Job, inputs: Mapping[str, str]) -> Iterator[SignIn]:
     for matrix in _matrices(job):
         values = {f"inputs.{name}": value for name, value in inputs.items()} | matrix
         if job.called is not None:
-            given = {name: filled(value, values) for name, value in job.body.get("with", {}).items()}
+            given = job.called.defaults | {
+                name: filled(value, values) for name, value in job.body.get("with", {}).items()
+            }
             for each in job.called.jobs:
                 yield from _sign_ins(each, given)
         for step in job.steps:
@@ -137,7 +162,8 @@ def _sign_ins(job: Job, inputs: Mapping[str, str]) -> Iterator[SignIn]:
 def _matrices(job: Job) -> list[dict[str, str]]:
     """Each value of a matrix of one dimension."""
     matrix = job.body.get("strategy", {}).get("matrix", {})
-    return [{f"matrix.{name}": value} for name, values in matrix.items() for value in values] or [{}]
+    listed = {name: values for name, values in matrix.items() if isinstance(values, list)}  # others are of a job before
+    return [{f"matrix.{name}": value} for name, values in listed.items() for value in values] or [{}]
 
 
 def _role(inputs: Mapping[str, str]) -> str:
@@ -151,4 +177,23 @@ def _role(inputs: Mapping[str, str]) -> str:
 
 def filled(text: str, values: Mapping[str, str]) -> str:
     """With the values that are known; what is not stays as it is."""
-    return re.sub(r"\$\{\{ ([\w.-]+) \}\}", lambda match: values.get(match[1], match[0]), text)
+    return re.sub(r"\$\{\{ (.+?) \}\}", lambda match: _filled(match[1], match[0], values), text)
+
+
+def _filled(expression: str, whole: str, values: Mapping[str, str]) -> str:
+    names = NAME.findall(expression)
+    if not names or not values.keys() >= set(names):
+        return whole
+    return str(evaluated(expression, values))
+
+
+NAME = re.compile(r"\b(?:github|inputs|vars|env|matrix|needs|steps)\.[\w.-]+")
+"""In an expression of GitHub's."""
+
+
+def evaluated(expression: str, values: Mapping[str, str]) -> object:
+    """Of an expression of GitHub's, which has the precedence of Python's; what is not known is empty."""
+    inner = expression.removeprefix("${{").removesuffix("}}").strip()
+    known = NAME.sub(lambda match: repr(values.get(match[0], "")), inner)
+    python = re.sub(r"!(?!=)", " not ", known.replace("&&", " and ").replace("||", " or "))
+    return eval(python, {"startsWith": str.startswith, "cancelled": bool, "failure": bool})  # noqa: S307 - our own workflows

@@ -19,7 +19,7 @@ class Service:
     """A service. Its stack is the class of its CamelCase name in `infra/services/<module>.py`."""
 
     name: str
-    """Name of the distribution, image repository, ECS service, container and log group."""
+    """Name of the distribution, main's image repository, ECS service, container and log group."""
     module: str
     """Python package that `python -m` starts."""
     kind: ServiceKind
@@ -40,6 +40,15 @@ ORDER_NOTIFIER = Service(
 SERVICES = (ORDER_API, ORDER_PROCESSOR, ORDER_NOTIFIER)
 
 SERVICE_NAMES = tuple(service.name for service in SERVICES)
+
+
+FEATURE_REPOSITORIES = "features"
+"""Namespace of the image repositories of feature environments, so that their branches cannot push main's tags."""
+
+
+def repository_name(service: str, *, is_feature: bool) -> str:
+    """Return the name of a service's image repository, such as `order-api`, or `features/order-api`."""
+    return f"{FEATURE_REPOSITORIES}/{service}" if is_feature else service
 
 
 def shipping_order() -> list[str]:

@@ -19,6 +19,7 @@ VERBS = {
     "outputs": "Print the outputs of the stacks as JSON.",
     "synth": "Write the stacks as Terraform JSON.",
     "costs": "Show the monthly costs of the environments.",
+    "unlock": "Release the locks that killed runs have left on Terraform's states.",
     "warm": "Raise the throughput of the tables before a sale.",
 }
 

@@ -200,7 +200,10 @@ class EcrRepository:
         located = self._ecr.get_download_url_for_layer(
             repositoryName=self.name, layerDigest=manifest["config"]["digest"]
         )
-        unreadable = f"{self.name}: the configuration of an image cannot be read, so push it again with `make push`"
+        unreadable = (
+            f"{self.name}: the configuration of an image cannot be read: build it under another tag with "
+            "`make push TAG=sha-…-2`"
+        )
         # The URL is signed and gives access to the layer; httpx2's own errors contain it.
         try:
             route = httpx2.HTTPTransport(proxy=proxy_for(located["downloadUrl"]))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from order_shared.naming import ORDER_API, ORDER_NOTIFIER, ORDER_PROCESSOR, SERVICE_NAMES
+from order_shared.naming import ORDER_API, ORDER_NOTIFIER, ORDER_PROCESSOR, SERVICE_NAMES, repository_name
 from order_shared.tables import Queue, order_changes, order_queue
 
 SERVICES = SERVICE_NAMES
@@ -37,7 +37,7 @@ class ServiceRef:
 
     @property
     def repository(self) -> str:
-        return self.kind
+        return repository_name(self.kind, is_feature=self.is_feature)
 
     @property
     def live_tag(self) -> str:
