@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from order_shared.domain.order.events import OrderEvent
-from order_shared.storage.event_log.read import EventFilter, ExpiredReason, Position
+from order_shared.domain.order.positions import Position
+from order_shared.storage.event_log.read import EventFilter, ExpiredReason
 from tests.model.history import Write
 
 

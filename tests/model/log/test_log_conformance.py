@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from order_shared.domain.order.positions import Position
 from order_shared.storage.event_log.items import LogState
-from order_shared.storage.event_log.read import ExpiredReason, Position
+from order_shared.storage.event_log.read import ExpiredReason
 from tests.model.history import ItemWrite, Refused, Write
 from tests.model.log.history import Delivery, LogEvent, Refusal, Slice, Start
 from tests.model.log.simulated import EXISTING, log_events

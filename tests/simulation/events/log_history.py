@@ -4,8 +4,9 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from order_shared.domain.order.positions import Position
 from order_shared.storage.event_log.items import Head, LogState
-from order_shared.storage.event_log.read import BEFORE_LOG, Position
+from order_shared.storage.event_log.read import BEFORE_LOG
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from order_shared.storage.event_log.read import (
-    DynamoEventLogReader,
-    EventFilter,
-    LogSlice,
-    Position,
-    PositionExpired,
-)
+from order_shared.domain.order.positions import Position
+from order_shared.storage.event_log.read import DynamoEventLogReader, EventFilter, LogSlice, PositionExpired
 from tests.simulation.history import Border
 
 

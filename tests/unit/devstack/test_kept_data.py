@@ -1,6 +1,7 @@
 """The folder that `make up` keeps from one run to the next."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,14 @@ def test_a_new_table_and_unsaved_data_are_no_obstacle(data: KeptData) -> None:
     data.open()
 
 
-def test_the_cursor_secret_stays_and_is_readable_by_its_owner_only(data: KeptData) -> None:
-    secret = data.cursor_secret()
-    assert len(secret) == 64
-    assert KeptData(data.folder).cursor_secret() == secret
-    assert (data.folder / "cursor-secret").stat().st_mode & 0o777 == 0o600
+@pytest.mark.parametrize(
+    ("kept", "name", "length"),
+    [(KeptData.cursor_secret, "cursor-secret", 64), (KeptData.webhook_key, "webhook-key", 44)],
+)
+def test_a_secret_stays_and_is_readable_by_its_owner_only(
+    data: KeptData, kept: Callable[[KeptData], str], name: str, length: int
+) -> None:
+    secret = kept(data)
+    assert len(secret) == length
+    assert kept(KeptData(data.folder)) == secret
+    assert (data.folder / name).stat().st_mode & 0o777 == 0o600

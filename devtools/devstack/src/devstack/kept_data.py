@@ -4,9 +4,11 @@ The embedded AWS writes its tables and queues when it is asked to end, and only 
 payment at once.
 """
 
+import base64
 import json
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,8 @@ from order_shared.tables import TABLES
 DATA_FOLDER = "data"
 TABLES_FILE = "tables.json"
 CURSOR_SECRET_FILE = "cursor-secret"  # noqa: S105 - name of a file
+WEBHOOK_KEY_FILE = "webhook-key"
+WEBHOOK_KEY_BYTES = 32  # of Fernet
 SAVED_TABLES_FILE = "dynamodb.json"
 """File of the emulator. The others are its as well, but without this one nothing is stored."""
 
@@ -73,8 +77,23 @@ class KeptData:
 
     def cursor_secret(self) -> str:
         """Return the secret that signs cursors and positions, so that those of an earlier run stay valid."""
-        file = self.folder / CURSOR_SECRET_FILE
+        return self._kept(CURSOR_SECRET_FILE, new_cursor_secret)
+
+    def webhook_key(self) -> str:
+        """Return the key that encrypts the secrets of webhook endpoints, which stored endpoints need."""
+        return self._kept(WEBHOOK_KEY_FILE, new_webhook_key)
+
+    def _kept(self, name: str, make: Callable[[], str]) -> str:
+        file = self.folder / name
         if not file.exists():
             file.touch(0o600)
-            file.write_text(secrets.token_hex(32))
+            file.write_text(make())
         return file.read_text()
+
+
+def new_cursor_secret() -> str:
+    return secrets.token_hex(32)
+
+
+def new_webhook_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(WEBHOOK_KEY_BYTES)).decode()
