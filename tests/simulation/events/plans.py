@@ -99,7 +99,7 @@ def new_log(plan: Plan, dice: Random) -> Plan:
             *(_epoch(dice, number, at, at + 1.5) for number, at in ((4, 5.0), (5, 6.5))),
         ),
         skews=tuple(dice.uniform(-1.0, 1.0) for _ in range(6)),
-        ways=(0.3, 0.01, 0.1),
+        ways=(0.25, 0.01, 0.1),
         notifiers=4,
         feed_seconds=0.2,
         feed_duplicates=1.0,

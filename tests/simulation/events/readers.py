@@ -159,7 +159,7 @@ class RunningReader:
         if stored.position is None:
             is_tail = stored.kind is ReaderKind.TAIL
             stored.begin(await (self.log.latest(TENANT) if is_tail else self.log.earliest(TENANT)), asked_at)
-        elif stored.kind is not ReaderKind.TAIL and self.dice.random() < 0.5:
+        elif stored.kind is ReaderKind.POLLER and self.dice.random() < 0.5:
             stored.check_earliest(await self.log.earliest(TENANT), asked_at)
         assert stored.position is not None
         limit = 1000 if stored.kind is ReaderKind.TAIL else self.dice.choice((1, 2, 3, 10))

@@ -71,6 +71,4 @@ class EventReads:
         return former[later][1] if later < len(former) else self._tables.items.get(key)
 
     def _instant(self, sent_at: float) -> float:
-        """Return a time of the request, often its first or last one: they differ most."""
-        now = self._now()
-        return self._dice.choice((sent_at, now, self._dice.uniform(sent_at, now)))
+        return self._dice.uniform(sent_at, self._now())
