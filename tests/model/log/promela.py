@@ -92,7 +92,6 @@ def _names(node: ast.AST) -> frozenset[str]:
 class LogTranslator(Translator):
     def __init__(self, model: LogModel) -> None:
         super().__init__(model)
-        self._log = model
         self._constants = {**CONSTANTS, "LAST": model.last, "NUMBERS": model.numbers, **model.constants}
         self._ranges = {"i": range(model.tracked), "n": range(1, model.numbers + 1), "v": range(1, model.last + 1)}
 
@@ -125,7 +124,7 @@ class LogTranslator(Translator):
         return super()._effect(node)
 
     def _alternatives(self, step: Step, *, has_memory: bool) -> Iterable[str]:
-        """Yield the alternatives of a step: for each order or number, if the step has a free `i` or `n`."""
+        """Yield the alternatives of a step: for each order, number or version, if the step has a free name of one."""
         free = free_name(step)
         steps = [step] if free is None else [with_number(step, free, number) for number in self._ranges[free]]
         for each in steps:
