@@ -25,7 +25,7 @@ class Lab:
     async def press(self, button: str) -> None:
         """Press a button, and check that the focus is at the result."""
         await self.page.get_by_role("button", name=button).click()
-        await expect(self.page.locator("#result")).to_be_focused()
+        await expect(self.page.locator("#result")).to_be_focused(timeout=30_000)
 
     async def expect_counts(self, **counts: int) -> None:
         for name, count in counts.items():

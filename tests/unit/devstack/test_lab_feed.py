@@ -80,3 +80,13 @@ async def test_a_reading_that_fails_is_followed_by_another(source: Source) -> No
         assert (await anext(states))[1] == 1
         assert (await anext(states))[1] == 5
     await eventually(lambda: source.readings >= 5)
+
+
+async def test_a_slow_reading_delays_no_page_after_the_first(source: Source) -> None:
+    feed = Feed(source.read)
+    assert await feed.soon(0.01) == 1
+    source.allowed.clear()
+    feed.outdate()
+    assert await feed.soon(0.01) == 1
+    source.allowed.set()
+    await eventually(lambda: source.readings == 2, "the reading, which continued")

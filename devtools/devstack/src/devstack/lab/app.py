@@ -23,6 +23,9 @@ from order_pages.headers import PageHeaders
 from order_pages.live import CONTENT_TYPE, message
 from order_pages.static_files import STATIC, static_file
 
+PATIENCE_SECONDS = 1.0
+"""Time for which the Lab waits for new figures before it shows the last ones."""
+
 SITE = Site(name="Local stack", links=(Link(path=START, text="Start"), Link(path=LAB, text="Lab")))
 
 
@@ -54,7 +57,7 @@ def make_app(laboratory: Laboratory, *, port: int) -> Starlette:
         return HTMLResponse(SITE.page("Order platform", content, path=START))
 
     async def lab(request: Request) -> Response:
-        state = await laboratory.feed.latest(max_age=2.0)
+        state = await laboratory.feed.soon(PATIENCE_SECONDS)
         done = laboratory.action(request.query_params.get("done", ""))
         content = lab_content(state.figures, state.problem, laboratory.faults.actions, done)
         return HTMLResponse(SITE.page("Lab", content, path=LAB, is_live=True))

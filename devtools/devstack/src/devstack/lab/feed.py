@@ -37,6 +37,7 @@ class Feed(Generic[State]):
         self._state: State | None = None
         self._number = 0
         self._read_at = float("-inf")
+        self._pending: set[asyncio.Task[State]] = set()
 
     async def latest(self, max_age: float = 1.0) -> State:
         """Return a state that is not older than `max_age` seconds."""
@@ -49,6 +50,14 @@ class Feed(Generic[State]):
                 async with self._changed:
                     self._changed.notify_all()
             return self._state
+
+    async def soon(self, seconds: float) -> State:
+        """Return a new state if it is read within so many seconds, otherwise the last one. The reading continues."""
+        reading = asyncio.create_task(self.latest())
+        self._pending.add(reading)
+        reading.add_done_callback(self._pending.discard)
+        await asyncio.wait({reading}, timeout=seconds)
+        return await reading if reading.done() or self._state is None else self._state
 
     def outdate(self) -> None:
         """Make the next call of `latest` read."""
