@@ -24,6 +24,7 @@ from order_shared.domain.webhook.health import EndpointState, Health
 from order_shared.domain.webhook.models import MAX_WAITING, Endpoint, SealedSecret, new_endpoint_id
 from order_shared.domain.webhook.secret_box import FernetBox
 from order_shared.domain.webhook.signing import new_secret
+from order_shared.storage.event_log.read import ALL_EVENTS
 from tests.chaos.events import PROCESSES, Outcome, report, run_events
 from tests.chaos.receivers import Habit, Receiver, open_receivers
 from tests.chaos.world import World, open_world
@@ -71,17 +72,28 @@ class Endpoints:
         for receiver in self._receivers:
             await receiver.heal()
         await self._look_at_once()
-        expected = {event.id for event in events}
+        log = list(events)
 
-        def has_arrived() -> bool:
-            return all(expected <= set(receiver.accepted) for receiver in self._receivers)
+        async def has_arrived() -> bool:
+            """Compare with the log as it is now: on a slow machine orders may still change."""
+            log[:] = await self._log()
+            return all({event.id for event in log} <= set(receiver.accepted) for receiver in self._receivers)
 
         with suppress(AssertionError):  # the comparison tells what is missing
-            await eventually(has_arrived, "the events", patience=ARRIVAL_SECONDS, pause=0.2)
+            await eventually(has_arrived, "the events", patience=ARRIVAL_SECONDS, pause=1.0)
         for receiver in self._receivers:
-            faults += receiver.judge(events)
+            faults += receiver.judge(log)
             self.duplicates += len(receiver.accepted) - len(set(receiver.accepted))
         return faults
+
+    async def _log(self) -> list[OrderEvent]:
+        reader, tenant = self._world.books.event_reader, self._created[0].tenant
+        position, found, more = await reader.earliest(tenant), list[OrderEvent](), True
+        while more:
+            part = await reader.read(tenant, position, limit=1000, matching=ALL_EVENTS)
+            found += [each.event for each in part.events]
+            position, more = part.next, part.more
+        return found
 
     async def _waiting_faults(self) -> list[str]:
         stored = [await self._repository.get(each.tenant, each.endpoint_id) for each in self._created]

@@ -70,6 +70,7 @@ async def open_sender(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
+        proxy=None,
         auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=seconds),
         headers={"accept-encoding": "identity"},
