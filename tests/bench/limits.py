@@ -264,13 +264,13 @@ LIMITS = (
     Limit(
         f"`open_orders`, {DEFAULT_OPEN_SHARDS} keys",
         lambda paid: DEFAULT_OPEN_SHARDS * PARTITION_WRITE_UNITS / units_of(OPEN_ORDERS_INDEX, paid=paid),
-        "1,000 write units/s of each key, each in a partition of its own",
+        "1,000 write units/s of each key, each in a separate partition",
         f"`ORDER_OPEN_SHARDS={OPEN_SHARDS}`",
     ),
     Limit(
         f"`{TENANT_ORDERS_INDEX}`, one tenant",
         lambda paid: TENANT_SHARDS * PARTITION_WRITE_UNITS / units_of(TENANT_ORDERS_INDEX, paid=paid),
-        f"1,000 write units/s of each of a tenant's {TENANT_SHARDS} keys, each in a partition of its own",
+        f"1,000 write units/s of each of a tenant's {TENANT_SHARDS} keys, each in a separate partition",
         "none",
     ),
     Limit(
@@ -294,7 +294,7 @@ LIMITS = (
     Limit(
         f"`open_orders`, {OPEN_SHARDS} keys",
         lambda paid: OPEN_SHARDS * PARTITION_WRITE_UNITS / units_of(OPEN_ORDERS_INDEX, paid=paid),
-        "1,000 write units/s of each key, each in a partition of its own",
+        "1,000 write units/s of each key, each in a separate partition",
         "none is needed",
     ),
 )

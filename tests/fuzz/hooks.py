@@ -59,7 +59,10 @@ def broken_rules(query: Mapping[str, Any], body: object) -> list[str]:
         "metadata has a limited size in UTF-8": len("".join(map("".join, metadata.items())).encode()) > MAX_BYTES,
         "the lines have a limited number of products": len(units) > MAX_LINES,
         "the lines have a limited number of units of a product": any(each > MAX_QUANTITY for each in units.values()),
-        "times are from 1970 to 9999, and the start is not after the end": not _is_window(query),
+        "times are from 1970 to 9999, and the start is not after the end": not (
+            _is_window(query.get("created_at[gte]"), query.get("created_at[lt]"))
+            and _is_window(fields.get("since"), fields.get("until"))
+        ),
     }
     return [rule for rule, broken in rules.items() if broken]
 
@@ -71,12 +74,14 @@ def _units(lines: object) -> dict[str, int]:
     return units
 
 
-def _is_window(query: Mapping[str, Any]) -> bool:
-    start, end = query.get("created_at[gte]", FIRST.isoformat()), query.get("created_at[lt]", LAST.isoformat())
+def _is_window(start: str | None, end: str | None) -> bool:
+    """Return whether the times, each with a default, are a period that can be asked for."""
     try:
-        return FIRST <= datetime.fromisoformat(start) <= datetime.fromisoformat(end) <= LAST
+        first = FIRST if start is None else datetime.fromisoformat(start)
+        last = LAST if end is None else datetime.fromisoformat(end)
     except ValueError:
         return False
+    return FIRST <= first <= last <= LAST
 
 
 @schemathesis.hook

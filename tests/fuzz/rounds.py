@@ -23,7 +23,7 @@ GENEROUS = {"ORDER_RATE_LIMIT_PER_SECOND": "100000", "ORDER_RATE_LIMIT_BURST": "
 """So that most requests get beyond the limit of their tenant."""
 
 TENANT = "acme"
-MORE_SCOPES = "orders:act orders:admin"
+MORE_SCOPES = "orders:act orders:admin webhooks:write"
 """Scopes for the header Order-Customer, which generated requests have too, and for the orders of the tenant."""
 SKU = "TEA-GREEN-100"
 """The one of the document's examples: what is ordered there exists."""

@@ -91,7 +91,8 @@ def checks_its_health(container: Container) -> bool:
 
 
 def live_image(container: Container) -> bool:
-    repository = container.service.replace("-", "_")
+    """Return whether it is the live tag, in main's repository or, for a feature environment, in that of features."""
+    repository = container.service.replace("-", "_") + ("_feature" if container.environment.is_feature else "")
     tag = f"live-{container.environment.name}"
     return bool(
         re.fullmatch(

@@ -120,8 +120,12 @@ def test_each_region_may_write_the_same_proof() -> None:
 
 
 @VARIANTS
-def test_the_account_has_its_boundary_once(variant: str) -> None:
-    """IAM knows no region: a second boundary, or identity provider, would be refused."""
-    for kind in ("aws_iam_policy", "aws_iam_openid_connect_provider"):
-        regions = [each.stack.region for each in every(kind) if each.stack.variant == variant]
-        assert regions == [FIRST], kind
+def test_the_account_has_each_boundary_once(variant: str) -> None:
+    """IAM has no regions: a second boundary of the same name, or a second identity provider, would be refused."""
+    expected = {
+        "aws_iam_policy": ["boundary", "feature_boundary"],
+        "aws_iam_openid_connect_provider": ["github"],
+    }
+    for kind, names in expected.items():
+        found = sorted((each.name, each.stack.region) for each in every(kind) if each.stack.variant == variant)
+        assert found == [(name, FIRST) for name in names], kind

@@ -9,6 +9,8 @@ from tests.suite.sources import Call, calls, classes, mentions, shipped
 READERS = {
     "cli/src/orderctl/main.py": "exempts this machine from proxies",
     "cli/src/orderctl/terminal.py": "drops a width that nothing can be printed in",
+    "devtools/approval.py": "runs in GitHub's workflow, with its variables",
+    "devtools/provenance.py": "runs in GitHub's workflow, with its variables",
     "devtools/devstack/src/devstack/ecs_stack.py": "passes it to a child",
     "devtools/devstack/src/devstack/emulator.py": "passes it to a child",
     "devtools/devstack/src/devstack/payments/process.py": "passes it to a child",

@@ -199,6 +199,10 @@ FAULTS: Mapping[str, tuple[Scenario, ...]] = {
     "throttles_inventory": (fault("reads are throttled", ReadThrottleEvents__inventory=always(20.0)),),
     "throttles_idempotency": (fault("writes are throttled", WriteThrottleEvents__idempotency=always(20.0)),),
     "throttles_events": (fault("the head of a log is throttled", WriteThrottleEvents__events=always(20.0)),),
+    "throttles_webhooks": (
+        fault("leases of endpoints are throttled", WriteThrottleEvents__webhooks=always(20.0)),
+        fault("the index of due endpoints is throttled", WriteThrottleEvents__webhooks__due_endpoints=always(20.0)),
+    ),
     "notifier_queue_age": (
         fault(
             "no change is taken",

@@ -17,7 +17,7 @@ from order_shared.domain.webhook.models import MAX_ENDPOINTS, Delivery
 from order_shared.domain.webhook.signing import new_secret
 from order_shared.storage.webhooks.endpoints import DynamoEndpointRepository
 from order_shared.storage.webhooks.leases import DynamoEndpointLeases
-from tests.fakes import TABLES
+from tests.fakes import TABLES, MemoryStore
 from tests.unit.api.conftest import SETTINGS, Api, open_api, problem_of
 from tests.unit.api.event_log import Log
 from tests.waiting import eventually
@@ -264,12 +264,12 @@ class TestSecret:
 class Stored:
     """Endpoint of the tests with deliveries that wait, as the notifier stores them."""
 
-    def __init__(self, api: Api, endpoint: Mapping[str, Any]) -> None:
-        dynamo = api.store.tables.client()
-        self.id = endpoint["id"]
-        self.endpoints = DynamoEndpointRepository(dynamo, TABLES, api.store.clock)
-        self.leases = DynamoEndpointLeases(dynamo, TABLES, duration=timedelta(minutes=1), clock=api.store.clock)
-        self.log = Log(api.store)
+    def __init__(self, store: MemoryStore, endpoint_id: str) -> None:
+        dynamo = store.tables.client()
+        self.id = endpoint_id
+        self.endpoints = DynamoEndpointRepository(dynamo, TABLES, store.clock)
+        self.leases = DynamoEndpointLeases(dynamo, TABLES, duration=timedelta(minutes=1), clock=store.clock)
+        self.log = Log(store)
 
     async def fail(self, *sequences: int) -> None:
         order = await self.log.place()
@@ -287,7 +287,7 @@ class Stored:
 class TestDeliveries:
     async def test_are_listed_newest_first_with_their_attempts(self, api: Api) -> None:
         created = await create(api)
-        await Stored(api, created).fail(3, 4, 5)
+        await Stored(api.store, created["id"]).fail(3, 4, 5)
         page = await call(api, "GET", created, "/deliveries", params={"limit": 2})
         assert [each["id"] for each in page["items"]] == ["5", "4"]
         rest = await call(api, "GET", created, "/deliveries", params={"limit": 2, "cursor": page["next_cursor"]})
@@ -300,7 +300,7 @@ class TestDeliveries:
 
     async def test_a_cursor_is_of_one_endpoint(self, api: Api) -> None:
         created, other = await create(api), await create(api, "other")
-        await Stored(api, created).fail(3, 4)
+        await Stored(api.store, created["id"]).fail(3, 4)
         page = await call(api, "GET", created, "/deliveries", params={"limit": 1})
         response = await api.http.get(
             f"{PATH}/{other['id']}/deliveries", params={"cursor": page["next_cursor"]}, headers=owner(api)
@@ -309,7 +309,7 @@ class TestDeliveries:
 
     async def test_redelivery_is_due_now(self, api: Api) -> None:
         created = await create(api)
-        stored = Stored(api, created)
+        stored = Stored(api.store, created["id"])
         await stored.fail(3)
         again = await call(api, "POST", created, "/deliveries/3/redeliver", status=202)
         assert (again["state"], again["attempted"]) == ("waiting", 1)
@@ -328,7 +328,7 @@ class TestDeliveries:
     )
     async def test_an_endpoint_that_receives_nothing_gets_nothing_again(self, api: Api, action: str, body: Any) -> None:
         created = await create(api)
-        await Stored(api, created).fail(3)
+        await Stored(api.store, created["id"]).fail(3)
         await call(api, "PUT", created, json={"url": URL, "enabled": False})
         response = await api.http.post(f"{PATH}/{created['id']}{action}", json=body, headers=owner(api))
         problem_of(response, 409, "webhook_endpoint_inactive")

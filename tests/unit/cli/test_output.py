@@ -134,6 +134,7 @@ PRINTERS = {
     ("cli/src/orderctl/commands/top.py", "_page"): "a page of a fixed size, and a picture",
     ("cli/src/orderctl/main.py", "_answer_version"): "the version",
     ("devtools/devstack/src/devstack/commands/local.py", "token"): "a token, which no console may wrap",
+    ("infra/operate/gc.py", "gc"): "JSON, which no console may wrap",
     ("infra/operate/outputs.py", "outputs"): "JSON, which no console may wrap",
 }
 """Each function that prints past the terminal module, with its reason."""

@@ -37,6 +37,9 @@ const client = new OrderClient({
 ORDER_ID = "ord_019c134c666070789b8f3c5d7e9f0123"
 """Order id of the examples, as in the OpenAPI document."""
 
+ENDPOINT_ID = "we_4kq2v7r0c9xj5m1tznb8h3wdfe"
+"""Id of the webhook endpoint of the examples, as in the OpenAPI document."""
+
 CLIENT_SAMPLES: Mapping[str, ClientSample] = {
     "placeOrder": ClientSample(
         python="""\
@@ -135,6 +138,125 @@ async for event in client.stream_tenant_events():
 for await (const event of client.streamTenantEvents()) {
   console.log(event.type, event.subject);
 }
+""",
+    ),
+    "createWebhookEndpoint": ClientSample(
+        python="""\
+endpoint = await client.create_webhook_endpoint(
+    "https://shop.example.com/webhooks", types=["order.confirmed.v1"], description="ERP"
+)
+print(endpoint.id, endpoint.state, endpoint.secret)  # store the secret: it is not shown again
+""",
+        typescript="""\
+const endpoint = await client.createWebhookEndpoint({
+  url: "https://shop.example.com/webhooks",
+  types: ["order.confirmed.v1"],
+  description: "ERP",
+});
+console.log(endpoint.id, endpoint.state, endpoint.secret); // store the secret: it is not shown again
+""",
+    ),
+    "listWebhookEndpoints": ClientSample(
+        python="""\
+async for endpoint in client.webhook_endpoints():
+    print(endpoint.id, endpoint.url, endpoint.state)
+""",
+        typescript="""\
+for await (const endpoint of client.webhookEndpoints()) {
+  console.log(endpoint.id, endpoint.url, endpoint.state);
+}
+""",
+    ),
+    "getWebhookEndpoint": ClientSample(
+        python=f"""\
+endpoint = await client.get_webhook_endpoint("{ENDPOINT_ID}")
+print(endpoint.state, endpoint.waiting)
+""",
+        typescript=f"""\
+const endpoint = await client.getWebhookEndpoint("{ENDPOINT_ID}");
+console.log(endpoint.state, endpoint.waiting);
+""",
+    ),
+    "putWebhookEndpoint": ClientSample(
+        python=f"""\
+endpoint = await client.put_webhook_endpoint(
+    "{ENDPOINT_ID}",
+    "https://shop.example.com/webhooks",
+    types=["order.confirmed.v1", "order.rejected.v1"],
+)
+print(endpoint.types, endpoint.version)
+""",
+        typescript=f"""\
+const endpoint = await client.putWebhookEndpoint("{ENDPOINT_ID}", {{
+  url: "https://shop.example.com/webhooks",
+  types: ["order.confirmed.v1", "order.rejected.v1"],
+}});
+console.log(endpoint.types, endpoint.version);
+""",
+    ),
+    "deleteWebhookEndpoint": ClientSample(
+        python=f"""\
+endpoint = await client.delete_webhook_endpoint("{ENDPOINT_ID}")
+print(endpoint.url)
+""",
+        typescript=f"""\
+const endpoint = await client.deleteWebhookEndpoint("{ENDPOINT_ID}");
+console.log(endpoint.url);
+""",
+    ),
+    "verifyWebhookEndpoint": ClientSample(
+        python=f"""\
+endpoint = await client.verify_webhook_endpoint("{ENDPOINT_ID}")
+print(endpoint.state, endpoint.verification)
+""",
+        typescript=f"""\
+const endpoint = await client.verifyWebhookEndpoint("{ENDPOINT_ID}");
+console.log(endpoint.state, endpoint.verification);
+""",
+    ),
+    "rotateWebhookSecret": ClientSample(
+        python=f"""\
+endpoint = await client.rotate_webhook_secret("{ENDPOINT_ID}")
+print(endpoint.secret, endpoint.previous_secret_expires_at)
+""",
+        typescript=f"""\
+const endpoint = await client.rotateWebhookSecret("{ENDPOINT_ID}");
+console.log(endpoint.secret, endpoint.previous_secret_expires_at);
+""",
+    ),
+    "listWebhookDeliveries": ClientSample(
+        python=f"""\
+async for delivery in client.webhook_deliveries("{ENDPOINT_ID}"):
+    print(delivery.id, delivery.state, delivery.attempts[-1])
+""",
+        typescript=f"""\
+for await (const delivery of client.webhookDeliveries("{ENDPOINT_ID}")) {{
+  console.log(delivery.id, delivery.state, delivery.attempts.at(-1));
+}}
+""",
+    ),
+    "redeliverWebhook": ClientSample(
+        python=f"""\
+delivery = await client.redeliver_webhook("{ENDPOINT_ID}", "1042")
+print(delivery.state, delivery.next_attempt_at)
+""",
+        typescript=f"""\
+const delivery = await client.redeliverWebhook("{ENDPOINT_ID}", "1042");
+console.log(delivery.state, delivery.next_attempt_at);
+""",
+    ),
+    "replayWebhookEvents": ClientSample(
+        python=f"""\
+from datetime import UTC, datetime
+
+since = datetime(2026, 1, 31, 9, 5, tzinfo=UTC)
+endpoint = await client.replay_webhook_events("{ENDPOINT_ID}", since)
+print(endpoint.replaying)
+""",
+        typescript=f"""\
+const since = new Date("2026-01-31T09:05:00Z");
+const endpoint = await client.replayWebhookEvents("{ENDPOINT_ID}", since);
+console.log(endpoint.replaying);
 """,
     ),
     "listProducts": ClientSample(
