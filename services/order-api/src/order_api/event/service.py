@@ -8,13 +8,12 @@ from order_api.cursors import CursorCodec, InvalidCursor
 from order_api.event.exceptions import InvalidPosition, PositionGone
 from order_api.event.schemas import LATEST, EventOut, TenantEventOut
 from order_api.limits import TenantBuckets
-from order_shared.domain.clock import to_text
 from order_shared.domain.order.events import CHANGES, EventType, OrderEvent
-from order_shared.domain.order.ids import created_at_of
 from order_shared.domain.order.models import Customer, Order
 from order_shared.domain.order.positions import Position
+from order_shared.storage.event_log.orders import orders_of
 from order_shared.storage.event_log.read import EventFilter, EventLogReader, LogSlice, PositionExpired
-from order_shared.storage.orders import OrderRepository, UnreadableOrder
+from order_shared.storage.orders import OrderRepository
 
 EVENTS_PER_TOKEN = 100
 """Events examined for one token of the tenant's bucket. They take about ten kilobytes of the log."""
@@ -116,13 +115,4 @@ class EventService:
 
     async def orders_of(self, events: Sequence[OrderEvent]) -> Mapping[str, Order]:
         """Return the orders of up to MAX_SLICE events as they are now, by id. Unreadable orders are left out."""
-        keys = {event.order_id: (event.customer, created_at_of(event.order_id)) for event in events}
-        if not keys:
-            return {}
-        found: dict[str, Order] = {}
-        for order in await self._orders.get_many(list(keys.values())):
-            if isinstance(order, UnreadableOrder):
-                self._on_unreadable("order", created_at=to_text(order.created_at), error=order.error)
-            else:
-                found[order.order_id] = order
-        return found
+        return await orders_of(self._orders, events, on_unreadable=self._on_unreadable)

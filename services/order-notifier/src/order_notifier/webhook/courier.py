@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from order_shared.domain.clock import Clock, to_text, utc_now
+from order_shared.domain.clock import Clock, utc_now
 from order_shared.domain.order.events import OrderEvent
-from order_shared.domain.order.ids import created_at_of
 from order_shared.domain.order.models import Order
 from order_shared.domain.webhook.attempt import Attempt
 from order_shared.domain.webhook.body import webhook_body
 from order_shared.domain.webhook.models import Endpoint
 from order_shared.domain.webhook.secret_box import SecretBox
 from order_shared.domain.webhook.signing import signed_headers
-from order_shared.storage.orders import OrderRepository, UnreadableOrder
+from order_shared.storage.event_log.orders import orders_of
+from order_shared.storage.orders import OrderRepository
 from order_shared.webhook_http.sender import WebhookSender
 
 
@@ -34,16 +34,7 @@ class Courier:
 
     async def orders_of(self, events: Sequence[OrderEvent]) -> Mapping[str, Order]:
         """Return the orders of up to 100 events as they are now, by id. Raises StorageUnavailable."""
-        keys = {event.order_id: (event.customer, created_at_of(event.order_id)) for event in events}
-        found: dict[str, Order] = {}
-        if not keys:
-            return found
-        for order in await self._orders.get_many(list(keys.values())):
-            if isinstance(order, UnreadableOrder):
-                self._on_unreadable("order", created_at=to_text(order.created_at), error=order.error)
-            else:
-                found[order.order_id] = order
-        return found
+        return await orders_of(self._orders, events, on_unreadable=self._on_unreadable)
 
     async def send(self, endpoint: Endpoint, event: OrderEvent, order: Order | None) -> Attempt:
         """Send the event, and return the result. Raises CannotOpenSecret."""
