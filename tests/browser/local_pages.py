@@ -1,6 +1,5 @@
 """Pages of the local stack with figures of a stack that is not running."""
 
-import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -24,7 +23,7 @@ from order_shared.domain.clock import utc_now
 from order_shared.runtime.sockets import bind
 from order_shared.storage.event_log.repair import EventLogRepair
 from order_shared.tables import TableNames
-from tests.waiting import eventually
+from tests.serving import running_server
 
 NOWHERE = "http://127.0.0.1:9"
 STACK = {
@@ -71,11 +70,8 @@ async def open_local_pages() -> AsyncIterator[str]:
             laboratory.faults.note("order-processor was killed (process 4711)")
             app = make_app(laboratory, port=port)
             server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            await eventually(lambda: server.started, "the pages")
             try:
-                yield f"http://127.0.0.1:{port}"
+                async with running_server(server, listener):
+                    yield f"http://127.0.0.1:{port}"
             finally:
-                server.should_exit = True
-                await serving
                 await laboratory.experiment.stop()

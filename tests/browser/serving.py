@@ -1,6 +1,5 @@
 """Applications of tests, served in this process."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from order_pages.headers import PageHeaders
 from order_pages.static_files import static_file
 from order_shared.runtime.sockets import listen
+from tests.serving import running_server
 
 
 async def _static(request: Request) -> Response:
@@ -25,10 +25,6 @@ async def serving_pages(routes: Sequence[BaseRoute]) -> AsyncIterator[str]:
     app = Starlette(routes=[Route("/pages/static/{name}", _static), *routes])
     app.add_middleware(PageHeaders)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
-    with listen("127.0.0.1", 0) as socket:
-        running = asyncio.create_task(server.serve([socket]))
-        try:
-            yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await running
+    with listen("127.0.0.1", 0) as listener:
+        async with running_server(server, listener) as port:
+            yield f"http://127.0.0.1:{port}"

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from order_api.config import ApiSettings
 from order_api.server import make_server
 from order_shared.runtime.sockets import listen
+from tests.serving import running_server
 from tests.unit.api.conftest import SETTINGS, issuer, make_app
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -32,13 +33,9 @@ async def serving(**changes: Any) -> AsyncIterator[int]:
 async def serving_app(app: FastAPI, settings: ApiSettings) -> AsyncIterator[int]:
     """Serve the application in this process; yield the port."""
     server = make_server(settings, app)
-    with listen("127.0.0.1", 0) as socket:
-        running = asyncio.create_task(server.serve([socket]))
-        try:
-            yield socket.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await running
+    with listen("127.0.0.1", 0) as listener:
+        async with running_server(server, listener) as port:
+            yield port
 
 
 @asynccontextmanager
